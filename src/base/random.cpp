@@ -1,0 +1,92 @@
+#include "base/random.h"
+
+#include <bit>
+#include <cmath>
+#include <numbers>
+
+namespace moe {
+
+std::array<std::uint32_t, 4> philox(std::array<std::uint32_t, 4> counter,
+                                    std::array<std::uint32_t, 2> key) noexcept {
+  constexpr std::uint64_t kMultiplier0 = 0xD2511F53;
+  constexpr std::uint64_t kMultiplier1 = 0xCD9E8D57;
+  for (int round = 0; round < 10; ++round) {
+    const std::uint64_t product0 = kMultiplier0 * counter[0];
+    const std::uint64_t product1 = kMultiplier1 * counter[2];
+    counter = {static_cast<std::uint32_t>(product1 >> 32) ^ counter[1] ^ key[0],
+               static_cast<std::uint32_t>(product1),
+               static_cast<std::uint32_t>(product0 >> 32) ^ counter[3] ^ key[1],
+               static_cast<std::uint32_t>(product0)};
+    key[0] += 0x9E3779B9;
+    key[1] += 0xBB67AE85;
+  }
+  return counter;
+}
+
+std::uint64_t hash_name(std::string_view name) noexcept {
+  std::uint64_t hash = 0xcbf29ce484222325ULL;
+  for (const char letter : name) {
+    hash ^= static_cast<unsigned char>(letter);
+    hash *= 0x100000001b3ULL;
+  }
+  return hash;
+}
+
+namespace {
+
+__extension__ using Wide = unsigned __int128;
+
+std::array<std::uint32_t, 2> halves(std::uint64_t value) {
+  return {static_cast<std::uint32_t>(value), static_cast<std::uint32_t>(value >> 32)};
+}
+
+double unit_interval(std::uint64_t bits) { return static_cast<double>(bits >> 11) * 0x1.0p-53; }
+
+}  // namespace
+
+Random::Random(std::uint64_t seed, std::string_view stream) noexcept
+    : key_(halves(seed)), stream_(halves(hash_name(stream))) {}
+
+std::uint64_t Random::bits(std::uint64_t index) const noexcept {
+  const auto [low, high] = halves(index);
+  const auto block = philox({low, high, stream_[0], stream_[1]}, key_);
+  return (static_cast<std::uint64_t>(block[1]) << 32) | block[0];
+}
+
+double Random::uniform(std::uint64_t index) const noexcept { return unit_interval(bits(index)); }
+
+double Random::normal(std::uint64_t index) const noexcept {
+  const auto [low, high] = halves(index);
+  const auto block = philox({low, high, stream_[0], stream_[1]}, key_);
+  const std::uint64_t first = (static_cast<std::uint64_t>(block[1]) << 32) | block[0];
+  const std::uint64_t second = (static_cast<std::uint64_t>(block[3]) << 32) | block[2];
+  // 1 - u lies in (0, 1], so the logarithm is finite.
+  const double radius = std::sqrt(-2.0 * std::log(1.0 - unit_interval(first)));
+  return radius * std::cos(2.0 * std::numbers::pi * unit_interval(second));
+}
+
+std::uint64_t Random::below(std::uint64_t bound, std::uint64_t index) const noexcept {
+  return static_cast<std::uint64_t>((static_cast<Wide>(bits(index)) * bound) >> 64);
+}
+
+std::uint64_t permuted_index(std::uint64_t size, std::uint64_t index,
+                             const Random& random) noexcept {
+  if (size <= 1) return index;
+  // A balanced Feistel network on the next even number of bits, walked until it lands inside.
+  const int half_bits = (std::bit_width(size - 1) + 1) / 2;
+  const std::uint64_t mask = (std::uint64_t{1} << half_bits) - 1;
+  do {
+    std::uint64_t left = index >> half_bits;
+    std::uint64_t right = index & mask;
+    for (std::uint64_t round = 0; round < 6; ++round) {
+      const std::uint64_t mixed = random.bits((round << 56) ^ right) & mask;
+      const std::uint64_t next = left ^ mixed;
+      left = right;
+      right = next;
+    }
+    index = (left << half_bits) | right;
+  } while (index >= size);
+  return index;
+}
+
+}  // namespace moe
