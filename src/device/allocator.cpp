@@ -20,8 +20,9 @@ constexpr std::int64_t kHugePage = std::int64_t{2} << 20;
 // Eight classes per doubling: at most 12.5 % of a block is slack.
 std::int64_t size_class(std::int64_t bytes) {
   bytes = std::max<std::int64_t>(bytes, kAlignment);
-  const auto width = std::bit_width(static_cast<std::uint64_t>(bytes - 1));
-  const std::int64_t step = std::max<std::int64_t>(kAlignment, std::int64_t{1} << std::max(0, width - 4));
+  const int width = static_cast<int>(std::bit_width(static_cast<std::uint64_t>(bytes - 1)));
+  const std::int64_t step =
+      std::max<std::int64_t>(kAlignment, std::int64_t{1} << std::max(0, width - 4));
   return (bytes + step - 1) / step * step;
 }
 
