@@ -51,7 +51,8 @@ function(moe_kernels)
     target_link_libraries(moe_kernels_${isa} PRIVATE moe_flags moe_tensor ${ARG_PRIVATE})
     # Optimised in every preset: inline functions must not outlive their translation unit.
     target_compile_options(moe_kernels_${isa} PRIVATE ${MOE_ISA_FLAGS_${isa}} -O3
-      -ffp-contract=fast -fno-math-errno -fno-trapping-math)
+      -ffp-contract=fast -fno-math-errno -fno-trapping-math
+      -Wno-uninitialized -Wno-maybe-uninitialized)  # false alarms in avx512fintrin.h (GCC bug 105593)
     list(APPEND objects $<TARGET_OBJECTS:moe_kernels_${isa}>)
   endforeach()
 
