@@ -83,6 +83,43 @@ MOE_INLINE RowBlocks row_blocks(std::int64_t rows, std::int64_t columns) {
   return {(rows + each - 1) / each, each};
 }
 
+/// Sum in f64 of block(begin, end) over fixed blocks of [0, count), joined in order.
+template <class F>
+double sum_blocks(const Stream& stream, std::int64_t count, F&& block) {
+  constexpr std::int64_t kBlock = 4 * kTileElements;
+  const std::int64_t blocks = (count + kBlock - 1) / kBlock;
+  const Scratch scratch(blocks * static_cast<std::int64_t>(sizeof(double)));
+  double* partial = scratch.as<double>();
+  parallel(stream, count, kBlock, [=](std::int64_t begin, std::int64_t end) {
+    partial[begin / kBlock] = block(begin, end);
+  });
+  double total = 0.0;
+  for (std::int64_t b = 0; b < blocks; ++b) total += partial[b];
+  return total;
+}
+
+/// out[i] = beta * out[i] + the partial sums [blocks, columns] of column i, in block order.
+template <class C>
+void join_blocks(const C* partial, std::int64_t blocks, std::int64_t columns, C beta, C* out) {
+  for_vectors<C>(columns, [=](std::int64_t i, auto lanes) {
+    Vec<C> total = zero<C>();
+    for (std::int64_t b = 0; b < blocks; ++b) total += load(partial + b * columns + i, lanes);
+    if (beta != C(0)) total = fma(load(out + i, lanes), broadcast(beta), total);
+    store(out + i, total, lanes);
+  });
+}
+
+/// Calls f(Type<T>{}, Type<B>{}) for a tensor of T beside a vector of f32 or of T.
+template <class F>
+MOE_INLINE void with_vector_type(const char* kernel, const View& x, const char* argument,
+                                 const View& vector, F&& f) {
+  with_type(kernel, "x", x.dtype, [&]<class T>(Type<T>) {
+    if (vector.dtype == x.dtype) return f(Type<T>{}, Type<T>{});
+    expect_dtype(kernel, argument, vector, DType::F32);
+    return f(Type<T>{}, Type<float>{});
+  });
+}
+
 /// Row r of a matrix whose rows stand `stride` apart.
 template <class T>
 struct Rows {
