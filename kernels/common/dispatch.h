@@ -120,6 +120,11 @@ MOE_INLINE void with_vector_type(const char* kernel, const View& x, const char* 
   });
 }
 
+template <class T>
+MOE_INLINE void clear_row(T* row, std::int64_t columns) {
+  __builtin_memset(static_cast<void*>(row), 0, static_cast<std::size_t>(columns) * sizeof(T));
+}
+
 /// Row r of a matrix whose rows stand `stride` apart.
 template <class T>
 struct Rows {
