@@ -59,17 +59,24 @@ void join(std::array<Axis, N>& axes, std::initializer_list<int Coordinates::*> c
 
 // All ranks that differ from `rank` along the joined axes only, ascending.
 std::vector<int> along(std::span<const Axis> axes, int rank) {
-  std::vector<int> members{0};
-  Coordinates at;
-  unfold(axes, rank, at);
-  for (const Axis& axis : axes) {
-    std::vector<int> longer;
-    for (const int member : members) {
-      for (int i = 0; i < (axis.joined ? axis.degree : 1); ++i) {
-        longer.push_back(member * axis.degree + (axis.joined ? i : at.*axis.coordinate));
-      }
+  int first = rank;
+  std::size_t count = 1;
+  int stride = 1;
+  for (std::size_t i = axes.size(); i-- > 0; stride *= axes[i].degree) {
+    if (!axes[i].joined) continue;
+    first -= rank / stride % axes[i].degree * stride;
+    count *= static_cast<std::size_t>(axes[i].degree);
+  }
+  std::vector<int> members;
+  members.reserve(count);
+  members.push_back(first);
+  stride = 1;
+  // From the innermost axis out, each repeats what is there with larger steps: so the order stays ascending.
+  for (std::size_t i = axes.size(); i-- > 0; stride *= axes[i].degree) {
+    const std::size_t before = members.size();
+    for (int step = 1; axes[i].joined && step < axes[i].degree; ++step) {
+      for (std::size_t m = 0; m < before; ++m) members.push_back(members[m] + step * stride);
     }
-    members = std::move(longer);
   }
   return members;
 }
