@@ -17,7 +17,7 @@ namespace {
 
 constexpr std::string_view kSpaceMarkUtf8 = "\xe2\x96\x81";
 constexpr std::size_t kLongestCachedWord = 64;
-constexpr std::size_t kMostCachedWords = std::size_t{1} << 17;
+constexpr std::size_t kMostCachedWords = std::size_t{1} << 19;  // some 50 MB a thread
 
 std::string text_of(const Piece& piece) {
   switch (piece.type) {
@@ -43,16 +43,27 @@ struct ViewHash {
 /// The ids of words met before; natural text repeats its words, and the model is slow.
 class WordCache {
  public:
-  const std::vector<std::int32_t>* find(std::string_view word) const {
-    const auto found = ids_.find(word);
-    return found == ids_.end() ? nullptr : &found->second;
+  /// Appends the ids of a known word.
+  bool append(std::string_view word, std::vector<std::int32_t>& ids) const {
+    const auto found = entries_.find(word);
+    if (found == entries_.end()) return false;
+    const auto begin = ids_.begin() + found->second.begin;
+    ids.insert(ids.end(), begin, begin + found->second.count);
+    return true;
   }
-  void insert(std::string_view word, std::vector<std::int32_t> ids) {
-    if (ids_.size() < kMostCachedWords) ids_.emplace(word, std::move(ids));
+  void insert(std::string_view word, const std::vector<std::int32_t>& ids) {
+    if (word.size() > kLongestCachedWord || entries_.size() >= kMostCachedWords) return;
+    entries_.emplace(word, Entry{static_cast<std::int32_t>(ids_.size()),
+                                 static_cast<std::int32_t>(ids.size())});
+    ids_.insert(ids_.end(), ids.begin(), ids.end());
   }
 
  private:
-  std::unordered_map<std::string, std::vector<std::int32_t>, ViewHash, std::equal_to<>> ids_;
+  struct Entry {
+    std::int32_t begin, count;  // of ids_
+  };
+  std::unordered_map<std::string, Entry, ViewHash, std::equal_to<>> entries_;
+  std::vector<std::int32_t> ids_;
 };
 
 /// Hands each call of `encode` a cache of its own.
@@ -125,12 +136,10 @@ class SentencePieceTokenizer final : public Tokenizer {
       at += word.size;
       if (word.raw) {
         append_bytes(part, ids);
-      } else if (const auto* known = cache->find(part)) {
-        ids.insert(ids.end(), known->begin(), known->end());
-      } else {
-        std::vector<std::int32_t> fresh = encode_word(part);
+      } else if (!cache->append(part, ids)) {
+        const std::vector<std::int32_t> fresh = encode_word(part);
         ids.insert(ids.end(), fresh.begin(), fresh.end());
-        if (part.size() <= kLongestCachedWord) cache->insert(part, std::move(fresh));
+        cache->insert(part, fresh);
       }
     }
     caches_.give_back(std::move(cache));

@@ -16,11 +16,14 @@ namespace {
 
 constexpr char32_t kUnknownMark = 0x2585;  // the library drops sentences that hold it
 
-/// What the library cannot take becomes a line end, which no piece joins with letters.
-std::string sanitized(const std::string& block) {
+/// The library's BPE trainer counts characters in 16 bits, and crashes past 32767 without a space.
+constexpr std::size_t kLongestSentence = 16384;
+
+/// The sentence at `at` of a block. What the library cannot take becomes a line end, which no piece
+/// joins with letters.
+std::string sentence_of(const std::string& block, std::size_t& at) {
   std::string text;
-  text.reserve(block.size());
-  for (std::size_t at = 0; at < block.size();) {
+  while (at < block.size() && text.size() < kLongestSentence) {
     const Utf8Char found = utf8_at(block, at);
     const bool usable = found.valid && found.code != 0 && found.code != kSpaceMark &&
                         found.code != kUnknownMark;
@@ -37,19 +40,22 @@ std::string sanitized(const std::string& block) {
 class Blocks final : public sentencepiece::SentenceIterator {
  public:
   explicit Blocks(std::vector<std::string> blocks) : blocks_(std::move(blocks)) { load(); }
-  bool done() const override { return at_ >= blocks_.size(); }
-  void Next() override {
-    ++at_;
-    load();
-  }
+  bool done() const override { return current_.empty(); }
+  void Next() override { load(); }
   const std::string& value() const override { return current_; }
   sentencepiece::util::Status status() const override { return {}; }
 
  private:
   void load() {
-    if (!done()) current_ = sanitized(blocks_[at_]);
+    while (block_ < blocks_.size() && at_ == blocks_[block_].size()) {
+      ++block_;
+      at_ = 0;
+    }
+    current_.clear();
+    if (block_ < blocks_.size()) current_ = sentence_of(blocks_[block_], at_);
   }
   std::vector<std::string> blocks_;
+  std::size_t block_ = 0;
   std::size_t at_ = 0;
   std::string current_;
 };
@@ -64,7 +70,7 @@ std::unordered_map<std::string, std::string> settings(const TokenizerTraining& o
           {"add_dummy_prefix", "false"},
           {"remove_extra_whitespaces", "false"},
           {"allow_whitespace_only_pieces", "true"},
-          {"max_sentence_length", "65536"},
+          {"max_sentence_length", std::to_string(2 * kLongestSentence)},
           {"input_sentence_size", "0"},
           {"num_threads", "2"},
           {"minloglevel", "2"}};

@@ -14,8 +14,7 @@ struct TokenizerTraining {
   double character_coverage = 0.9999;  ///< rarer characters are left to byte pieces
 };
 
-/// Trains on blocks of text of at most 60,000 bytes each (line ends included, so that pieces may hold
-/// them). @det the same blocks give the same model on any machine: two threads always
+/// Trains on blocks of text, line ends included, so that pieces may hold them. @det the same blocks give the same model on any machine: two threads always
 /// @cost 20 MB of English prose, 8192 pieces: 20 s with bpe
 /// @return the .model file  @throws DataError(reason) when the text is too small for the vocabulary
 std::string train_sentencepiece(std::vector<std::string> blocks, const TokenizerTraining& options);
