@@ -224,6 +224,18 @@ void TokenShard::require_below(std::span<const std::int32_t> tokens, std::int64_
   }
 }
 
+std::string TokenShard::fingerprint() const {
+  constexpr std::size_t kBlocks = 64;
+  constexpr std::size_t kBlockBytes = 4096;
+  const auto bytes = bin_.bytes();
+  std::string text = index_digest_;
+  for (std::size_t i = 0; i < kBlocks; ++i) {
+    const std::size_t at = bytes.size() / kBlocks * i;
+    text += format(" {:x}", digest_64(bytes.subspan(at, std::min(kBlockBytes, bytes.size() - at))));
+  }
+  return digest_128(std::as_bytes(std::span(text)));
+}
+
 TokenShard::Stamp TokenShard::stamp_of(const Path& path) {
   struct stat status {};
   if (::stat(path.c_str(), &status) != 0) {

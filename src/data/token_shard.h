@@ -41,6 +41,8 @@ class TokenShard {
 
   /// XXH3-128 of the .idx file.
   const std::string& index_digest() const { return index_digest_; }
+  /// Digest of the index and of 64 blocks spread over the tokens; no path goes in.
+  std::string fingerprint() const;
   /// @throws DataError if size, time or inode of a file differ from those at construction
   void check_unchanged() const;
 
