@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include "base/format.h"
+#include "checkpoint/durable.h"
 #include "checkpoint/hdf5_handle.h"
 
 namespace moe::checkpoint {
@@ -105,7 +106,9 @@ ShardImage::ShardImage(std::int64_t payload_bytes) : state_(std::make_unique<Sta
   const auto payload = static_cast<std::size_t>(payload_bytes);
   const Handle access =
       memory_access(state_->memory, payload + payload / 64 + kMetadataReserve);
-  state_->file = checked(H5Fcreate("shard.h5", H5F_ACC_TRUNC, H5P_DEFAULT, access.get()), H5Fclose,
+  // The core driver tells open files apart by name, in the whole process.
+  const std::string name = "image-" + unique_suffix();
+  state_->file = checked(H5Fcreate(name.c_str(), H5F_ACC_TRUNC, H5P_DEFAULT, access.get()), H5Fclose,
                          kWhere, "create a file in memory");
 }
 

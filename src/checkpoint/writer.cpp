@@ -181,9 +181,9 @@ void create_temporary(const Path& folder, const WriteOptions& options) {
 
 WriteReport write(Snapshot&& snapshot, const WriteOptions& options, comm::Group& group) {
   const Stopwatch watch;
-  const std::string name = step_name(snapshot.header.step);
+  const std::string name = broadcast_text(group, step_name(snapshot.header.step));
   const std::string suffix = broadcast_text(group, unique_suffix());
-  const Path temporary = options.folder / (name + ".tmp-" + suffix);
+  const Path temporary = options.folder / format("{}.tmp-{}", name, suffix);
   WriteReport report;
   report.path = options.folder / name;
   try {

@@ -10,18 +10,19 @@ namespace moe::checkpoint {
 namespace {
 
 Slice random_slice(const Shape& global, const Random& random, std::uint64_t& counter) {
+  const auto below = [&](std::int64_t bound) {
+    return static_cast<std::int64_t>(
+        random.below(static_cast<std::uint64_t>(bound), counter++));
+  };
   Slice slice = whole(global);
   for (int dim = 0; dim < global.rank(); ++dim) {
-    const auto extent = static_cast<std::uint64_t>(global[dim]);
-    const std::uint64_t begin = random.below(extent + 1, counter++);
-    slice.begin[static_cast<std::size_t>(dim)] = static_cast<std::int64_t>(begin);
-    slice.size.set(dim, static_cast<std::int64_t>(random.below(extent - begin + 1, counter++)));
+    const std::int64_t begin = below(global[dim] / 2 + 1);
+    slice.begin[static_cast<std::size_t>(dim)] = begin;
+    slice.size.set(dim, below(global[dim] - begin + 1));
   }
-  const auto count = static_cast<std::uint64_t>(slice.size.numel());
-  const std::uint64_t begin = random.below(count + 1, counter++);
-  slice.flat_begin = static_cast<std::int64_t>(begin);
-  slice.flat_end = slice.flat_begin +
-                   static_cast<std::int64_t>(random.below(count - begin + 1, counter++));
+  const std::int64_t count = slice.size.numel();
+  slice.flat_begin = below(count / 2 + 1);
+  slice.flat_end = slice.flat_begin + below(count - slice.flat_begin + 1);
   return slice;
 }
 
