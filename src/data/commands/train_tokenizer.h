@@ -16,7 +16,7 @@ struct TrainTokenizerOptions {
   ReadOptions read;
   Path output;  ///< the .model file
   /// Text is sampled evenly down to about this much; more takes longer and gains little. @unit bytes
-  std::int64_t sample_bytes = 20'000'000;
+  std::int64_t sample_bytes = 10'000'000;
   std::uint64_t seed = 0;  ///< of the sample
   TokenizerTraining training;
 };
