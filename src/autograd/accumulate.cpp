@@ -1,0 +1,40 @@
+#include "autograd/accumulate.h"
+
+#include "base/check.h"
+#include "base/error.h"
+#include "base/format.h"
+
+namespace moe {
+namespace {
+
+constexpr std::int64_t kGrain = 1 << 15;
+
+template <class T>
+void add_typed(const Tensor& target, const Tensor& source) {
+  T* to = target.view().as<T>();
+  const T* from = source.view().as<T>();
+  current_context().stream.pool().parallel_ranges(
+      target.numel(), kGrain, [&](std::int64_t begin, std::int64_t end) {
+        for (std::int64_t i = begin; i < end; ++i) {
+          if constexpr (std::is_same_v<T, BFloat16>) {
+            to[i] = BFloat16(static_cast<float>(to[i]) + static_cast<float>(from[i]));
+          } else {
+            to[i] += from[i];
+          }
+        }
+      });
+}
+
+}  // namespace
+
+void add_into(const Tensor& target, const Tensor& source) {
+  MOE_CHECK(target.dtype() == source.dtype());
+  switch (target.dtype()) {
+    case DType::F32: return add_typed<float>(target, source);
+    case DType::BF16: return add_typed<BFloat16>(target, source);
+    case DType::F64: return add_typed<double>(target, source);
+    default: throw DTypeError(format("[add_into] no gradients in {}", describe(target)));
+  }
+}
+
+}  // namespace moe
