@@ -39,4 +39,21 @@ struct CountRoutes {
 };
 void count_routes(Stream& stream, const CountRoutes& args);
 
+/// out[0] = sum over t with mask[t] != 0 of x[t]^2, in f64. @shape x [T] f32 (f64); mask [T] u8 or absent; out [1] f64
+struct MaskedSquareSum {
+  View x;
+  View mask;
+  View out;
+};
+void masked_square_sum(Stream& stream, const MaskedSquareSum& args);
+
+/// dx[t] = 2 x[t] dout[0] mask[t]. @shape dx as x; dout [1] f64
+struct MaskedSquareSumBackward {
+  View x;
+  View mask;
+  View dout;
+  View dx;
+};
+void masked_square_sum_backward(Stream& stream, const MaskedSquareSumBackward& args);
+
 }  // namespace moe::kernels

@@ -41,6 +41,26 @@ void score_sum_backward(const WeightedScoreSumBackward& args) {
   }
 }
 
+template <class T>
+double square_sum(const MaskedSquareSum& args) {
+  const T* x = args.x.as<const T>();
+  double total = 0.0;
+  for (std::int64_t t = 0; t < args.x.numel(); ++t) {
+    if (counted(args.mask, t)) total += static_cast<double>(x[t]) * static_cast<double>(x[t]);
+  }
+  return total;
+}
+
+template <class T>
+void square_sum_backward(const MaskedSquareSumBackward& args) {
+  const T* x = args.x.as<const T>();
+  T* dx = args.dx.as<T>();
+  const double dout = args.dout.as<const double>()[0];
+  for (std::int64_t t = 0; t < args.x.numel(); ++t) {
+    dx[t] = counted(args.mask, t) ? static_cast<T>(2.0 * dout * static_cast<double>(x[t])) : T(0);
+  }
+}
+
 }  // namespace
 
 void weighted_score_sum(Stream&, const WeightedScoreSum& args) {
@@ -70,6 +90,23 @@ void count_routes(Stream&, const CountRoutes& args) {
     for (std::int64_t k = 0; k < choices; ++k) {
       if (expert[k] >= 0) ++count[expert[k]];
     }
+  }
+}
+
+void masked_square_sum(Stream&, const MaskedSquareSum& args) {
+  double* out = args.out.as<double>();
+  switch (args.x.dtype) {
+    case DType::F32: *out = square_sum<float>(args); return;
+    case DType::F64: *out = square_sum<double>(args); return;
+    default: throw_dtype("masked_square_sum", "x", args.x.dtype);
+  }
+}
+
+void masked_square_sum_backward(Stream&, const MaskedSquareSumBackward& args) {
+  switch (args.x.dtype) {
+    case DType::F32: return square_sum_backward<float>(args);
+    case DType::F64: return square_sum_backward<double>(args);
+    default: throw_dtype("masked_square_sum_backward", "x", args.x.dtype);
   }
 }
 

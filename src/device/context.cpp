@@ -12,6 +12,8 @@ DeviceContext& current_context() {
   return *current;
 }
 
+DeviceContext* find_context() noexcept { return current; }
+
 ContextScope::ContextScope(DeviceContext& context) : previous_(current) { current = &context; }
 
 ContextScope::~ContextScope() { current = previous_; }

@@ -19,6 +19,8 @@ struct DeviceContext {
 
 /// The context of this thread. @throws InternalError when none is current
 DeviceContext& current_context();
+/// The context of this thread, or null.
+DeviceContext* find_context() noexcept;
 
 /// Makes a context current on this thread for a scope; scopes nest.
 class ContextScope {

@@ -48,10 +48,13 @@ function(moe_kernels)
     add_library(moe_kernels_${isa} OBJECT ${cpu_sources})
     target_include_directories(moe_kernels_${isa} PRIVATE ${PROJECT_SOURCE_DIR} ${PROJECT_SOURCE_DIR}/src)
     target_compile_definitions(moe_kernels_${isa} PRIVATE MOE_ISA=${isa})
-    target_link_libraries(moe_kernels_${isa} PRIVATE moe_flags moe_tensor ${ARG_PRIVATE})
-    # Optimised in every preset: inline functions must not outlive their translation unit.
-    target_compile_options(moe_kernels_${isa} PRIVATE ${MOE_ISA_FLAGS_${isa}} -O3
-      -ffp-contract=fast -fno-math-errno -fno-trapping-math)
+    # After moe_flags on the command line, where the last -march and -ffp-contract win. Optimised in
+    # every preset: inline functions must not outlive their translation unit.
+    add_library(moe_flags_${isa} INTERFACE)
+    target_compile_options(moe_flags_${isa} INTERFACE ${MOE_ISA_FLAGS_${isa}} -O3
+      -ffp-contract=fast -fno-math-errno -fno-trapping-math
+      -Wno-uninitialized -Wno-maybe-uninitialized)  # false alarms in avx512fintrin.h (GCC bug 105593)
+    target_link_libraries(moe_kernels_${isa} PRIVATE moe_flags moe_tensor ${ARG_PRIVATE} moe_flags_${isa})
     list(APPEND objects $<TARGET_OBJECTS:moe_kernels_${isa}>)
   endforeach()
 
