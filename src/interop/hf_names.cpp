@@ -184,9 +184,9 @@ NamedPart part_of(const Row& row, const std::string& layer, const Shape& shape,
 
 NameMap map_by(const Row& row, const std::string& layer, const std::string& parameter,
                const Shape& shape) {
-  NameMap map{parameter, shape, {}};
+  NameMap map{parameter, shape, leading_dims(row.cut), {}};
   std::int64_t places = 1;
-  for (int d = 0; d < leading_dims(row.cut); ++d) places *= shape[d];
+  for (int d = 0; d < map.leading; ++d) places *= shape[d];
   for (std::int64_t place = 0; place < places; ++place) {
     map.parts.push_back(part_of(row, layer, shape, place));
   }

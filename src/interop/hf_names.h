@@ -24,11 +24,11 @@ struct NamedPart {
   Slice ours;
 };
 
-/// @invariant the boxes `ours` tile the parameter in row-major order; their leading dims have size 1 and their last
-///   dims are whole
+/// @invariant the boxes `ours` tile the parameter: size 1 in the leading dims, whole in the others
 struct NameMap {
   std::string parameter;
   Shape shape;
+  int leading = 0;  ///< dims that say which part; parts stand in row-major order of these
   std::vector<NamedPart> parts;
 };
 
