@@ -23,7 +23,7 @@ inline Range chunk_of(std::int64_t count, int parts, int index) {
 
 /// Elements moved per peer at a time, so that working memory stays small whatever the buffer.
 inline std::int64_t segment_elements(DType dtype, int ranks) {
-  constexpr std::int64_t kScratchBytes = std::int64_t{4} << 20;
+  constexpr std::int64_t kScratchBytes = std::int64_t{8} << 20;
   constexpr std::int64_t kLeastBytes = std::int64_t{64} << 10;
   return std::max(kLeastBytes, kScratchBytes / ranks) / size_of(dtype);
 }

@@ -14,7 +14,7 @@ namespace moe::testing {
 
 /// Element counts every collective is tried with: none, one, odd, more than one segment per rank.
 inline constexpr std::int64_t kCounts[] = {0, 1, 2, 3, 7, 63, 1000, 4099, 100'003};
-/// Crosses the segment length of every dtype and world (4 MiB of working memory).
+/// Crosses the segment length of every dtype and world (8 MiB of working memory).
 inline constexpr std::int64_t kLongCount = 2'600'003;
 
 template <class T>

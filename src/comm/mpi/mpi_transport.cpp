@@ -1,7 +1,5 @@
 #include "comm/mpi/mpi_transport.h"
 
-#include <mpi.h>
-
 #include <algorithm>
 #include <atomic>
 #include <mutex>
@@ -11,6 +9,7 @@
 #include "base/clock.h"
 #include "base/format.h"
 #include "comm/barrier.h"
+#include "comm/mpi/mpi_api.h"
 #include "comm/mpi/patience.h"
 #include "comm/self/self_transport.h"
 

@@ -1,12 +1,11 @@
 #include "comm/mpi/mpi_world.h"
 
-#include <mpi.h>
-
 #include <cstdlib>
 #include <exception>
 
 #include "base/error.h"
 #include "base/format.h"
+#include "comm/mpi/mpi_api.h"
 #include "comm/mpi/mpi_transport.h"
 #include "comm/mpi/single_copy.h"
 #include "comm/transport_group.h"
