@@ -26,8 +26,8 @@ void run(const Stream& stream, const Gemm& args, const Extent& extent) {
   using Mode = typename ModeOf<S>::type;
   using Acc = typename Mode::Acc;
   const Product<Mode, S> product{
-      {args.a.as<const S>(), args.a.stride(0), !args.transpose_a, nullptr},
-      {args.b.as<const S>(), args.b.stride(0), args.transpose_b, nullptr},
+      {args.a.as<const S>(), args.a.stride(0), !args.transpose_a, nullptr, 1, 0},
+      {args.b.as<const S>(), args.b.stride(0), args.transpose_b, nullptr, 1, 0},
       extent.depth,
       static_cast<Acc>(args.alpha),
       static_cast<Acc>(args.beta)};

@@ -18,7 +18,7 @@ template <class S>
 Operand<S> rows_from(const View& x, const View& row, std::int64_t first, bool depth_contiguous) {
   const auto* map = row ? row.as<const std::int32_t>() + first : nullptr;
   const S* data = x.as<const S>() + (map == nullptr ? first * x.stride(0) : 0);
-  return {data, x.stride(0), depth_contiguous, map};
+  return {data, x.stride(0), depth_contiguous, map, 1, 0};
 }
 
 /// A tile of one group: group, and which row and column tile.
@@ -76,7 +76,7 @@ void run(const Stream& stream, const GroupedGemm& args) {
     const Product<Mode, S> product{
         rows_from<S>(args.a, args.row, tile.first, true),
         {args.b.as<const S>() + tile.group * args.b.stride(0), args.b.stride(1), args.transpose_b,
-         nullptr},
+         nullptr, 1, 0},
         args.a.dim(1),
         Acc(1),
         static_cast<Acc>(args.beta)};

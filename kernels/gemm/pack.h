@@ -19,9 +19,14 @@ struct Operand {
   bool depth_contiguous = true;
   /// Gather map of rows, or null.
   const std::int32_t* row = nullptr;
+  /// Rows come `inner` at a time from each step of `stride`, `inner_stride` apart (heads of a token).
+  std::int64_t inner = 1;
+  std::int64_t inner_stride = 0;
 
-  const S* row_at(std::int64_t r) const {
-    return data + (row == nullptr ? r : static_cast<std::int64_t>(row[r])) * stride;
+  MOE_INLINE const S* row_at(std::int64_t r) const {
+    if (row != nullptr) return data + row[r] * stride;
+    if (inner == 1) return data + r * stride;
+    return data + r / inner * stride + r % inner * inner_stride;
   }
 };
 
