@@ -37,22 +37,6 @@ void merge_tensor(TensorRecord& into, const TensorRecord& part, std::int64_t fil
   }
 }
 
-/// Which part of the header differs, for the message.
-std::string difference(const Header& a, const Header& b) {
-  if (a.step != b.step) return format("step {} against {}", a.step, b.step);
-  if (a.consumed_samples != b.consumed_samples || a.consumed_tokens != b.consumed_tokens) {
-    return "consumed samples or tokens";
-  }
-  if (a.config != b.config) return "config";
-  if (a.model != b.model) return "model config";
-  if (a.world != b.world) return "world layout";
-  for (const auto& [name, text] : a.states) {
-    const auto other = b.states.find(name);
-    if (other == b.states.end() || other->second != text) return "state " + name;
-  }
-  return a.states.size() != b.states.size() ? "the list of states" : "versions";
-}
-
 }  // namespace
 
 bool is_tensor_name(std::string_view name) {
@@ -65,11 +49,34 @@ bool is_file_name(std::string_view name) {
          name.front() != '.';
 }
 
+std::vector<std::string> compare_headers(const Header& a, const Header& b) {
+  std::vector<std::string> names;
+  const auto note = [&](bool same, const std::string& name) {
+    if (!same) names.push_back(name);
+  };
+  note(a.step == b.step, "step");
+  note(a.consumed_samples == b.consumed_samples, "consumed_samples");
+  note(a.consumed_tokens == b.consumed_tokens, "consumed_tokens");
+  note(a.world == b.world, "world");
+  note(a.config == b.config, "config");
+  note(a.model == b.model, "model");
+  note(a.versions == b.versions, "versions");
+  std::map<std::string, std::string> states = a.states;
+  states.insert(b.states.begin(), b.states.end());
+  for (const auto& [name, text] : states) {
+    const auto in_a = a.states.find(name);
+    const auto in_b = b.states.find(name);
+    note(in_a != a.states.end() && in_b != b.states.end() && in_a->second == in_b->second,
+         "state " + name);
+  }
+  return names;
+}
+
 void merge_manifest(Manifest& into, const Manifest& part, int rank) {
   if (into.header != part.header) {
     throw CheckpointError(format("the state differs between ranks: rank {} has another {}; what is "
                                  "not a tensor must be the same on every rank",
-                                 rank, difference(part.header, into.header)));
+                                 rank, compare_headers(part.header, into.header).front()));
   }
   const auto offset = static_cast<std::int64_t>(into.files.size());
   into.files.insert(into.files.end(), part.files.begin(), part.files.end());

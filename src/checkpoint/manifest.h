@@ -70,6 +70,9 @@ Manifest parse_manifest(std::string_view text, const std::string& where);
 /// @throws CheckpointError when headers differ, or a tensor's shape, dtype or attributes do
 void merge_manifest(Manifest& into, const Manifest& part, int rank);
 
+/// Parts of the headers that differ, by name ("step", "config", "state cursor").
+std::vector<std::string> compare_headers(const Header& a, const Header& b);
+
 /// Every element of every tensor is in exactly one piece.
 /// @throws CheckpointError naming the tensor, the element and the pieces
 void check_coverage(const Manifest& manifest, const std::string& where);

@@ -155,13 +155,13 @@ TEST(Manifest, MergingNamesTheRankThatDiffers) {
     }
     return "";
   };
-  EXPECT_NE(merge([](Manifest& m) { m.header.step = 9; }).find("rank 3 has another step 9"),
+  EXPECT_NE(merge([](Manifest& m) { m.header.step = 9; }).find("rank 3 has another step"),
             std::string::npos);
   EXPECT_NE(merge([](Manifest& m) { m.header.states["cursor"] = "1"; }).find("state cursor"),
             std::string::npos);
   EXPECT_NE(merge([](Manifest& m) { m.header.states["more"] = "1"; }).find("state more"),
             std::string::npos);
-  EXPECT_NE(merge([](Manifest& m) { m.header.states.clear(); }).find("list of states"),
+  EXPECT_NE(merge([](Manifest& m) { m.header.states.clear(); }).find("state cursor"),
             std::string::npos);
   EXPECT_NE(merge([](Manifest& m) { m.header.config = "b"; }).find("config"), std::string::npos);
   EXPECT_NE(merge([](Manifest& m) {
