@@ -100,8 +100,12 @@ void require_tensors(const TensorSource& source, std::span<const ExpectedTensor>
 }
 
 View flat_view(const void* data, DType dtype, std::int64_t count) {
+  return flat_view(const_cast<void*>(data), dtype, count);
+}
+
+View flat_view(void* data, DType dtype, std::int64_t count) {
   View view;
-  view.data = const_cast<void*>(data);
+  view.data = data;
   view.dtype = dtype;
   view.rank = 1;
   view.dims[0] = count;

@@ -67,6 +67,8 @@ struct ExpectedTensor {
 void require_tensors(const TensorSource& source, std::span<const ExpectedTensor> expected);
 
 /// Contiguous host memory as a view of one dim.
+View flat_view(void* data, DType dtype, std::int64_t count);
+/// The same of memory that is only read from.
 View flat_view(const void* data, DType dtype, std::int64_t count);
 /// `count` elements of a contiguous view, from element `begin`.
 View flat_part(const View& view, std::int64_t begin, std::int64_t count);

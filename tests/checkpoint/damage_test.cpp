@@ -6,7 +6,7 @@
 #include "base/error.h"
 #include "base/random.h"
 #include "checkpoint/resume.h"
-#include "support.h"
+#include "checkpoint/support.h"
 
 namespace moe::checkpoint {
 namespace {
@@ -148,7 +148,7 @@ TEST_F(Damage, AShardOfAnotherStepIsRefused) {
 TEST_F(Damage, AllRanksHearOfTheRankThatFoundIt) {
   std::filesystem::resize_file(files_[2].path, 100);
   std::vector<std::string> reasons(3);
-  testing::on_ranks(3, [&](comm::Group& group) {
+  ::moe::testing::run_ranks(3, [&](comm::Group& group) {
     try {
       open_checkpoint(newest_, {.group = &group});
     } catch (const CheckpointError& error) {
@@ -166,7 +166,7 @@ TEST_F(Damage, AllRanksHearOfTheRankThatFoundIt) {
 
 TEST_F(Damage, VerificationIsSharedOutAndReportsProgress) {
   std::vector<std::int64_t> totals(2, 0);
-  testing::on_ranks(2, [&](comm::Group& group) {
+  ::moe::testing::run_ranks(2, [&](comm::Group& group) {
     OpenOptions options;
     options.group = &group;
     options.progress = [&](std::int64_t done, std::int64_t total) {

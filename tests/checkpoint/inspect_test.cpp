@@ -5,7 +5,7 @@
 #include <cmath>
 
 #include "base/error.h"
-#include "support.h"
+#include "checkpoint/support.h"
 
 namespace moe::checkpoint {
 namespace {

@@ -7,7 +7,7 @@
 #include "base/format.h"
 #include "checkpoint/checkpoint.h"
 #include "checkpoint/layout_digest.h"
-#include "support.h"
+#include "checkpoint/support.h"
 
 namespace moe::checkpoint {
 namespace {

@@ -8,7 +8,7 @@
 #include "base/random.h"
 #include "checkpoint/checkpoint_config.h"
 #include "checkpoint/folder.h"
-#include "support.h"
+#include "checkpoint/support.h"
 
 namespace moe::checkpoint {
 namespace {

@@ -8,7 +8,7 @@
 
 #include "base/error.h"
 #include "checkpoint/shard_image.h"
-#include "support.h"
+#include "checkpoint/support.h"
 
 namespace moe::checkpoint {
 namespace {

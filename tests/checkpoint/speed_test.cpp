@@ -10,7 +10,7 @@
 #include "base/format.h"
 #include "checkpoint/checkpoint.h"
 #include "checkpoint/inspect.h"
-#include "support.h"
+#include "checkpoint/support.h"
 
 namespace moe::checkpoint {
 namespace {

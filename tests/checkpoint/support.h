@@ -1,68 +1,25 @@
 /// What the checkpoint tests share: folders, ranks, states with known values.
 #pragma once
 
-#include <gtest/gtest.h>
-#include <unistd.h>
-
 #include <algorithm>
-#include <exception>
 #include <filesystem>
-#include <functional>
 #include <memory>
 #include <string>
-#include <thread>
 #include <vector>
 
 #include "base/file.h"
 #include "checkpoint/memory_source.h"
 #include "checkpoint/snapshot.h"
 #include "checkpoint/writer.h"
-#include "comm/thread/thread_world.h"
+#include "support/temporary_folder.h"
+#include "support/thread_ranks.h"
 
 namespace moe::checkpoint::testing {
 
-/// A folder of its own, gone at the end; in memory where possible, since saves sync a lot.
-class TemporaryFolder {
- public:
-  TemporaryFolder() {
-    const bool memory = ::access("/dev/shm", W_OK) == 0;
-    std::string pattern =
-        (memory ? "/dev/shm/" : ::testing::TempDir()) + std::string("moe-checkpoint-XXXXXX");
-    path_ = ::mkdtemp(pattern.data());
-  }
-  ~TemporaryFolder() {
-    std::error_code ignored;
-    std::filesystem::remove_all(path_, ignored);
-  }
-  TemporaryFolder(const TemporaryFolder&) = delete;
-  TemporaryFolder& operator=(const TemporaryFolder&) = delete;
-  const Path& path() const { return path_; }
-
- private:
-  Path path_;
+/// In memory where possible: saves sync a lot.
+struct TemporaryFolder : ::moe::testing::TemporaryFolder {
+  TemporaryFolder() : ::moe::testing::TemporaryFolder(true) {}
 };
-
-/// Runs `body` on `ranks` thread ranks and rethrows the first failure.
-inline void on_ranks(int ranks, const std::function<void(comm::Group&)>& body) {
-  comm::ThreadWorld world(ranks);
-  std::vector<std::exception_ptr> failures(static_cast<std::size_t>(ranks));
-  std::vector<std::thread> threads;
-  for (int rank = 0; rank < ranks; ++rank) {
-    threads.emplace_back([&, rank] {
-      try {
-        const auto group = world.group(rank);
-        body(*group);
-      } catch (...) {
-        failures[static_cast<std::size_t>(rank)] = std::current_exception();
-        world.abort("a rank of the test failed");
-      }
-    });
-  }
-  for (std::thread& thread : threads) thread.join();
-  for (const std::exception_ptr& failure : failures) {
-    if (failure) std::rethrow_exception(failure);
-  }
-}
 
 /// A value that tells its tensor and its place, and that bf16 holds exactly.
 inline double value_at(const std::string& name, std::int64_t index) {
@@ -150,7 +107,7 @@ inline WriteReport save(const Path& folder, const std::vector<GlobalTensor>& ten
                         WriteOptions options = {}) {
   options.folder = folder;
   WriteReport report;
-  on_ranks(layout.ranks(), [&](comm::Group& group) {
+  ::moe::testing::run_ranks(layout.ranks(), [&](comm::Group& group) {
     RankState rank(tensors, layout, group.rank());
     rank.state.header.step = step;
     const WriteReport mine = write(take(rank.state, Staging::Copy), options, group);

@@ -15,7 +15,7 @@
 #include "base/format.h"
 #include "checkpoint/folder.h"
 #include "checkpoint/resume.h"
-#include "support.h"
+#include "checkpoint/support.h"
 
 namespace moe::checkpoint {
 namespace {
@@ -65,7 +65,7 @@ TEST(Writer, SavesByManyRanksAreTheSameAsByOne) {
 std::vector<std::string> failures_of(
     const Path& folder, const std::function<void(int rank, State&, WriteOptions&)>& change) {
   std::vector<std::string> failures(2);
-  testing::on_ranks(2, [&](comm::Group& group) {
+  ::moe::testing::run_ranks(2, [&](comm::Group& group) {
     testing::RankState rank(testing::sample_tensors(), {.expert = 2}, group.rank());
     rank.state.header.step = 200;
     WriteOptions options;

@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include <filesystem>
 #include <string>
@@ -12,8 +13,10 @@ namespace moe::testing {
 
 class TemporaryFolder {
  public:
-  TemporaryFolder() {
-    std::string name = ::testing::TempDir() + "/moe-XXXXXX";
+  /// `in_memory`: where possible, for tests that sync a lot and write little.
+  explicit TemporaryFolder(bool in_memory = false) {
+    const bool memory = in_memory && ::access("/dev/shm", W_OK) == 0;
+    std::string name = (memory ? "/dev/shm" : ::testing::TempDir()) + "/moe-XXXXXX";
     if (::mkdtemp(name.data()) == nullptr) throw std::runtime_error("cannot create " + name);
     path_ = name;
   }
