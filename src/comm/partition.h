@@ -15,7 +15,8 @@ struct Range {
   std::int64_t size() const { return end - begin; }
 };
 
-/// The part of [0, count) that belongs to rank `index` of `parts`; the last ones may be shorter or empty.
+/// The part of [0, count) that belongs to rank `index` of `parts`; the last ones may be shorter or
+/// empty.
 inline Range chunk_of(std::int64_t count, int parts, int index) {
   const std::int64_t chunk = (count + parts - 1) / parts;
   return {std::min(count, chunk * index), std::min(count, chunk * (index + 1))};
@@ -23,7 +24,7 @@ inline Range chunk_of(std::int64_t count, int parts, int index) {
 
 /// Elements moved per peer at a time, so that working memory stays small whatever the buffer.
 inline std::int64_t segment_elements(DType dtype, int ranks) {
-  constexpr std::int64_t kScratchBytes = std::int64_t{4} << 20;
+  constexpr std::int64_t kScratchBytes = std::int64_t{8} << 20;
   constexpr std::int64_t kLeastBytes = std::int64_t{64} << 10;
   return std::max(kLeastBytes, kScratchBytes / ranks) / size_of(dtype);
 }

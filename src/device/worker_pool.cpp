@@ -11,6 +11,8 @@
 #include <vector>
 
 #include "base/check.h"
+#include "base/error.h"
+#include "base/format.h"
 
 // libgomp reads this per-thread setting: oneDNN, called from our workers, must not start threads of
 // its own. Declared here so that no OpenMP header or flag is needed.
@@ -27,6 +29,19 @@ void forbid_nested_threads() {
 
 // Short jobs follow each other within microseconds; a longer wait should not steal a core.
 constexpr int kSpins = 2000;
+
+/// One thread keeps the contract of many: every tile runs, then the first failure is thrown.
+void run_serially(std::int64_t count, const std::function<void(std::int64_t)>& body) {
+  std::exception_ptr failure;
+  for (std::int64_t tile = 0; tile < count; ++tile) {
+    try {
+      body(tile);
+    } catch (...) {
+      if (!failure) failure = std::current_exception();
+    }
+  }
+  if (failure) std::rethrow_exception(failure);
+}
 
 }  // namespace
 
@@ -56,6 +71,13 @@ struct WorkerPool::Shared {
     inside_tile = false;
   }
 
+  void stop() {
+    stopping = true;
+    generation.fetch_add(1, std::memory_order_acq_rel);
+    generation.notify_all();
+    for (std::thread& worker : workers) worker.join();
+  }
+
   void work() {
     forbid_nested_threads();
     std::uint32_t seen = 0;
@@ -79,24 +101,26 @@ struct WorkerPool::Shared {
 
 WorkerPool::WorkerPool(int threads) : threads_(threads), shared_(std::make_unique<Shared>()) {
   MOE_CHECK_GE(threads, 1);
-  for (int i = 1; i < threads; ++i) {
-    shared_->workers.emplace_back([shared = shared_.get()] { shared->work(); });
+  try {
+    for (int i = 1; i < threads; ++i) {
+      shared_->workers.emplace_back([shared = shared_.get()] { shared->work(); });
+    }
+  } catch (const std::exception& error) {
+    const std::size_t started = shared_->workers.size();
+    shared_->stop();
+    throw DeviceError(format("cpu: cannot start {} worker threads, the system allowed {}: {}. HINT: "
+                             "lower runtime.threads", threads - 1, started, error.what()));
   }
 }
 
-WorkerPool::~WorkerPool() {
-  shared_->stopping = true;
-  shared_->generation.fetch_add(1, std::memory_order_acq_rel);
-  shared_->generation.notify_all();
-  for (std::thread& worker : shared_->workers) worker.join();
-}
+WorkerPool::~WorkerPool() { shared_->stop(); }
 
 void WorkerPool::parallel_for(std::int64_t count, const std::function<void(std::int64_t)>& body) {
   if (count <= 0) return;
   thread_local const bool configured = (forbid_nested_threads(), true);
   (void)configured;
   if (count == 1 || threads_ == 1 || inside_tile) {
-    for (std::int64_t tile = 0; tile < count; ++tile) body(tile);
+    run_serially(count, body);
     return;
   }
   Shared& shared = *shared_;

@@ -14,7 +14,7 @@ namespace moe::testing {
 
 /// Element counts every collective is tried with: none, one, odd, more than one segment per rank.
 inline constexpr std::int64_t kCounts[] = {0, 1, 2, 3, 7, 63, 1000, 4099, 100'003};
-/// Crosses the segment length of every dtype and world (4 MiB of working memory).
+/// Crosses the segment length of every dtype and world (8 MiB of working memory).
 inline constexpr std::int64_t kLongCount = 2'600'003;
 
 template <class T>
@@ -37,7 +37,8 @@ View view_of(std::vector<T>& data) {
   return view_of(data, {static_cast<std::int64_t>(data.size())});
 }
 
-/// A value that differs by rank and index, over many magnitudes: sums in another order have other bits.
+/// A value that differs by rank and index, over many magnitudes: sums in another order have other
+/// bits.
 template <class T>
 T value_of(int rank, std::int64_t index) {
   std::uint64_t x = static_cast<std::uint64_t>(index) * 0x9E3779B97F4A7C15U +

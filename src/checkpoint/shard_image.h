@@ -1,0 +1,50 @@
+/// Writing: an HDF5 file built in memory, so that a full disk is met by our own write loop, never by HDF5.
+#pragma once
+
+#include <cstdlib>
+#include <memory>
+#include <span>
+#include <string>
+
+#include "tensor/view.h"
+
+namespace moe::checkpoint {
+
+/// The finished bytes of a file.
+class FileImage {
+ public:
+  FileImage(void* data, std::size_t size) : data_(data), size_(size) {}
+  std::span<const std::byte> bytes() const {
+    return {static_cast<const std::byte*>(data_.get()), size_};
+  }
+
+ private:
+  struct Free {
+    void operator()(void* data) const { std::free(data); }
+  };
+  std::unique_ptr<void, Free> data_;
+  std::size_t size_;
+};
+
+/// @cost memory: the image alone; it is not copied on the way to the disk
+/// @thread several may be built at once; HDF5 itself runs one call at a time
+class ShardImage {
+ public:
+  /// `payload_bytes`: what will be added, so that memory is reserved once.
+  explicit ShardImage(std::int64_t payload_bytes);
+  ~ShardImage();
+  /// Adds a dataset of one dim, chunked, with Fletcher32 checksums and an attribute "dtype".
+  /// @shape data contiguous, at least one element  @throws CheckpointError(dataset, reason)
+  void add(const std::string& dataset, const View& data);
+  /// Closes the HDF5 file and hands over its bytes. @throws CheckpointError
+  FileImage finish();
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+/// "1.10.8", for the manifest.
+std::string hdf5_version();
+
+}  // namespace moe::checkpoint

@@ -1,0 +1,168 @@
+#include "parallel/grad_reducer.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "base/clock.h"
+#include "kernels/optim/adamw.h"
+
+namespace moe::parallel {
+namespace {
+
+/// Windows begin on cache lines.
+constexpr std::int64_t kAlignment = 16;
+
+std::int64_t padded(std::int64_t elements) {
+  return (elements + kAlignment - 1) / kAlignment * kAlignment;
+}
+
+}  // namespace
+
+struct GradReducer::Bucket {
+  comm::Group* group = nullptr;
+  DType dtype = DType::F32;
+  std::vector<nn::Parameter*> parameters;
+  std::int64_t elements = 0;
+  Tensor buffer;
+  std::size_t ready = 0;  // parameters whose last gradient of the step is written
+  bool started = false;
+  comm::Work work;
+
+  bool takes(const comm::Group& other, DType other_dtype, std::int64_t more,
+             std::int64_t limit_bytes) const {
+    const bool fits = elements == 0 || (elements + more) * size_of(dtype) <= limit_bytes;
+    return group == &other && dtype == other_dtype && fits;
+  }
+};
+
+GradReducer::GradReducer(const std::vector<nn::Parameter*>& parameters,
+                         const mesh::ProcessMesh& mesh, const ReducerOptions& options)
+    : parameters_(parameters), mesh_(mesh), overlap_(options.overlap) {
+  build_buckets(options);
+  for (const auto& bucket : buckets_) {
+    bucket->buffer = Tensor::zeros({bucket->elements}, bucket->dtype, MemoryCategory::Gradients);
+    std::int64_t offset = 0;
+    for (nn::Parameter* parameter : bucket->parameters) {
+      parameter->set_gradient(bucket->buffer.window(offset, parameter->value().shape()));
+      parameter->set_ready_hook([this, target = bucket.get()](Leaf&) { on_ready(*target); });
+      offset += padded(parameter->value().numel());
+    }
+  }
+}
+
+GradReducer::~GradReducer() {
+  for (nn::Parameter* parameter : parameters_) parameter->set_ready_hook(nullptr);
+}
+
+void GradReducer::build_buckets(const ReducerOptions& options) {
+  // Backward meets parameters in about the reverse order of their declaration. One bucket is open per group.
+  std::vector<Bucket*> open;
+  for (auto it = parameters_.rbegin(); it != parameters_.rend(); ++it) {
+    nn::Parameter& parameter = **it;
+    comm::Group& group = mesh_.sum_grad_group(parameter.spec().placement);
+    const DType dtype = parameter.master().dtype();
+    const std::int64_t elements = padded(parameter.value().numel());
+    Bucket* bucket = nullptr;
+    for (Bucket*& candidate : open) {
+      if (candidate->takes(group, dtype, elements, options.bucket_bytes)) bucket = candidate;
+    }
+    if (bucket == nullptr) {
+      std::erase_if(open, [&](const Bucket* old) { return old->group == &group && old->dtype == dtype; });
+      buckets_.push_back(std::make_unique<Bucket>());
+      bucket = buckets_.back().get();
+      bucket->group = &group;
+      bucket->dtype = dtype;
+      open.push_back(bucket);
+    }
+    bucket->parameters.push_back(&parameter);
+    bucket->elements += elements;
+  }
+}
+
+void GradReducer::begin_step() {
+  last_micro_batch_ = false;
+  next_to_start_ = 0;
+  wait_seconds_ = 0.0;
+  reduce_seconds_ = 0.0;
+  for (nn::Parameter* parameter : parameters_) parameter->clear_written();
+  for (const auto& bucket : buckets_) {
+    bucket->ready = 0;
+    bucket->started = false;
+  }
+}
+
+void GradReducer::begin_last_micro_batch() { last_micro_batch_ = true; }
+
+void GradReducer::on_ready(Bucket& bucket) {
+  if (!last_micro_batch_ || !overlap_) return;
+  ++bucket.ready;
+  // In order, so that every rank issues the same sequence of collectives.
+  while (next_to_start_ < buckets_.size()) {
+    Bucket& next = *buckets_[next_to_start_];
+    if (next.ready < next.parameters.size()) return;
+    start(next);
+    ++next_to_start_;
+  }
+}
+
+void GradReducer::start(Bucket& bucket) {
+  for (nn::Parameter* parameter : bucket.parameters) parameter->zero_unless_written();
+  bucket.started = true;
+  bucket.work = bucket.group->all_reduce_sum(bucket.buffer.view());
+}
+
+void GradReducer::finish() {
+  for (; next_to_start_ < buckets_.size(); ++next_to_start_) start(*buckets_[next_to_start_]);
+  const Stopwatch watch;
+  for (const auto& bucket : buckets_) {
+    bucket->work.wait();
+    reduce_seconds_ += bucket->work.elapsed();
+    bucket->work = comm::Work();
+  }
+  wait_seconds_ = watch.seconds();
+}
+
+double GradReducer::gradient_norm() {
+  const mesh::MeshLayout& layout = mesh_.layout();
+  const int rank = mesh_.rank();
+  Tensor total = Tensor::zeros({1}, DType::F64);
+  Tensor part = Tensor::empty({1}, DType::F64);
+  for (nn::Parameter* parameter : parameters_) {
+    const std::vector<int> holders = layout.holders(parameter->spec().placement, rank);
+    const auto me = std::find(holders.begin(), holders.end(), rank) - holders.begin();
+    const Slice mine = shard(parameter->slice(), static_cast<std::int64_t>(holders.size()), me);
+    const Tensor owned = parameter->gradient().window(mine.flat_begin, {mine.numel()});
+    kernels::sum_squares(current_context().stream, {.x = owned.view(), .out = part.view()});
+    total.span<double>()[0] += part.span<double>()[0];
+  }
+  mesh_.group(mesh::Purpose::SumGradNorm).all_reduce_sum(total.view()).wait();
+  return std::sqrt(total.item());
+}
+
+std::int64_t GradReducer::count_non_finite() const {
+  std::int64_t total = 0;
+  const Tensor count = Tensor::empty({1}, DType::I64);
+  for (const auto& bucket : buckets_) {
+    kernels::count_non_finite(current_context().stream,
+                              {.x = bucket->buffer.view(), .out = count.view()});
+    total += count.span<std::int64_t>()[0];
+  }
+  return total;
+}
+
+std::vector<optim::TrainedTensor> GradReducer::trained_tensors() const {
+  std::vector<optim::TrainedTensor> tensors;
+  for (nn::Parameter* parameter : parameters_) {
+    const Shape flat{parameter->value().numel()};
+    const bool copied = parameter->value().dtype() != parameter->master().dtype();
+    tensors.push_back({.name = parameter->name(),
+                       .kind = parameter->kind(),
+                       .slice = parameter->slice(),
+                       .master = parameter->master().reshape(flat),
+                       .gradient = parameter->gradient().reshape(flat),
+                       .compute = copied ? parameter->value().reshape(flat) : Tensor()});
+  }
+  return tensors;
+}
+
+}  // namespace moe::parallel
