@@ -18,27 +18,26 @@ struct Options {
   int ranks = 0;
 };
 
-int run(const Options& options) {
+/// The flags that only tell something.
+std::string answer(const Options& options, const moe::run::RunConfig& config, int world_size) {
+  if (options.print_config) return moe::run::print_run_config(config);
+  const int ranks = options.ranks > 0 ? options.ranks : world_size;
+  return moe::run::describe_run(config, ranks, options.json);
+}
+
+int run(const Options& options, moe::comm::World& world) {
   using namespace moe;
   const run::RunConfig config = run::load_run_config(options.config, options.overrides);
-  if (options.print_config) {
-    std::cout << run::print_run_config(config);
+  if (options.print_config || options.dry_run) {
+    const std::string told = answer(options, config, world.size());
+    if (world.rank() == 0) std::cout << told;
     return 0;
   }
-  const auto world = comm::make_world();
-  if (options.dry_run) {
-    const int ranks = options.ranks > 0 ? options.ranks : world->size();
-    const std::string told = run::describe_run(config, ranks, options.json);
-    if (world->rank() == 0) std::cout << told;
-    return 0;
-  }
-  return run::guarded(*world, [&] {
-    const int threads = run::choose_threads(config.runtime.threads, world->local_size());
-    DeviceContext context(threads, choose_cpu_isa());
-    context.emulate_bf16 = config.runtime.emulate_bf16;
-    const ContextScope scope(context);
-    return run::train(config, *world, run::stop_flag());
-  });
+  const int threads = run::choose_threads(config.runtime.threads, world.local_size());
+  DeviceContext context(threads, choose_cpu_isa());
+  context.emulate_bf16 = config.runtime.emulate_bf16;
+  const ContextScope scope(context);
+  return run::train(config, world, run::stop_flag());
 }
 
 }  // namespace
@@ -62,5 +61,8 @@ int main(int argc, char** argv) {
     return code == 0 ? 0 : 64;
   }
   moe::run::install_signal_handlers();
-  return moe::run::guarded([&] { return run(options); });
+  return moe::run::guarded([&] {
+    const auto world = moe::comm::make_world();
+    return moe::run::guarded(*world, [&] { return run(options, *world); });
+  });
 }

@@ -1,8 +1,10 @@
 #include "run/program.h"
 
+#include <chrono>
 #include <csignal>
 #include <cstdlib>
 #include <exception>
+#include <thread>
 
 #include "base/error.h"
 #include "base/format.h"
@@ -68,10 +70,8 @@ int guarded(comm::World& world, const std::function<int()>& body) {
   try {
     return body();
   } catch (...) {
-    if (is_told_elsewhere(world)) {
-      // Rank 0 met the same failure and ends the job; should it not have, this rank tells it after all.
-      comm::wait_for_abort(world);
-    }
+    // Rank 0 met the same failure and ends the job; should it not have, this rank tells it after all.
+    if (is_told_elsewhere(world)) std::this_thread::sleep_for(std::chrono::seconds(5));
     const int code = tell_failure();
     world.abort(code);
     return code;
