@@ -2,6 +2,7 @@
 #include <CLI/CLI.hpp>
 #include <iostream>
 
+#include "base/error.h"
 #include "comm/backend.h"
 #include "run/machine.h"
 #include "run/program.h"
@@ -15,6 +16,7 @@ struct Options {
   bool print_config = false;
   bool dry_run = false;
   bool json = false;
+  bool print_reference = false;
   int ranks = 0;
 };
 
@@ -27,6 +29,11 @@ std::string answer(const Options& options, const moe::run::RunConfig& config, in
 
 int run(const Options& options, moe::comm::World& world) {
   using namespace moe;
+  if (options.print_reference) {
+    std::cout << run::config_reference();
+    return 0;
+  }
+  if (options.config.empty()) throw ConfigError("expected a config file; see --help");
   const run::RunConfig config = run::load_run_config(options.config, options.overrides);
   if (options.print_config || options.dry_run) {
     const std::string told = answer(options, config, world.size());
@@ -46,11 +53,13 @@ int main(int argc, char** argv) {
   CLI::App app{"Trains a Mixture-of-Experts or dense language model as a config says.\n"
                "One rank without a launcher; N ranks with mpirun -np N, or srun --mpi=pmix."};
   Options options;
-  app.add_option("config", options.config, "YAML config of the run")->required();
+  app.add_option("config", options.config, "YAML config of the run");
   app.add_option("overrides", options.overrides, "section.key=value, applied after the file");
   app.add_flag("--print-config", options.print_config, "print the resolved config and stop");
   app.add_flag("--dry-run", options.dry_run,
                "validate; print mesh, parameters, FLOPs and memory; touch nothing");
+  app.add_flag("--print-reference", options.print_reference,
+               "print the reference of all config keys (docs/configuration.md)");
   app.add_flag("--json", options.json, "with --dry-run: as JSON");
   app.add_option("--ranks", options.ranks, "with --dry-run: plan for this many ranks");
   app.set_version_flag("--version", moe::run::version_line("moe-train"));

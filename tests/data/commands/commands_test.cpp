@@ -65,8 +65,8 @@ TEST_F(Commands, PrepareDoesNotDependOnThreads) {
   training.output = model;
   training.training.vocab_size = 330;
   train_tokenizer(training, {.out = &quiet_});
-  const std::string giant(3 << 20, 'a');
-  auto options = bytes({scratch_.write("big.txt", words(60000) + giant + words(100))});
+  const std::string giant(200000, 'a');
+  auto options = bytes({scratch_.write("big.txt", words(20000) + giant + words(100))});
   options.tokenizer = model;
   std::string first;
   for (const int threads : {1, 2, 3}) {
