@@ -1,7 +1,6 @@
 #include "interop/hugging_face_source.h"
 
 #include <algorithm>
-#include <cstring>
 #include <set>
 
 #include "base/check.h"
@@ -164,6 +163,12 @@ void HuggingFaceSource::read_slice(const std::string& name, const TensorInfo&, c
                    checkpoint::flat_part(out, at - slice.flat_begin, stop - at));
     at = stop;
   }
+}
+
+std::unique_ptr<HuggingFaceSource> open_hugging_face(const Path& folder,
+                                                     const WeightsOptions& options) {
+  return std::make_unique<HuggingFaceSource>(read_hugging_face_config(folder / "config.json"),
+                                             std::make_shared<HuggingFaceWeights>(folder, options));
 }
 
 }  // namespace moe::interop

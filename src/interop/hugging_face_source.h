@@ -9,6 +9,7 @@
 #include "checkpoint/tensor_source.h"
 #include "interop/hf_config.h"
 #include "interop/hf_names.h"
+#include "interop/hugging_face_weights.h"
 
 namespace moe::interop {
 
@@ -44,5 +45,9 @@ class HuggingFaceSource : public checkpoint::TensorSource {
   std::vector<std::string> names_;
   std::map<std::string, Entry> entries_;
 };
+
+/// `config.json` and the weights of a folder. @throws CheckpointError
+std::unique_ptr<HuggingFaceSource> open_hugging_face(const Path& folder,
+                                                     const WeightsOptions& options = {});
 
 }  // namespace moe::interop
