@@ -20,11 +20,13 @@ struct Arena {
   std::byte* base = nullptr;
   std::size_t capacity = 0;
   std::size_t used = 0;
+  std::size_t wanted = 0;  // the most that lived at once and may be kept
   ~Arena() { std::free(base); }
 
   /// Null when there is no room and memory in use forbids moving.
   void* take(std::size_t bytes) {
-    if (used == 0 && bytes > capacity && bytes <= kKeptBytes) grow(bytes);
+    if (used + bytes > wanted && used + bytes <= kKeptBytes) wanted = used + bytes;
+    if (used == 0 && wanted > capacity) grow(wanted);
     if (bytes > capacity - used) return nullptr;
     void* data = base + used;
     used += bytes;

@@ -10,7 +10,8 @@ namespace moe::kernels {
 enum class ActivationKind { Silu, GeluErf, GeluTanh, Relu2 };
 
 /// gated: out[r, f] = w[r] * act(x[r, f]) * x[r, F + f]; plain: out[r, f] = w[r] * act(x[r, f]).
-/// @shape x [R, 2F] (gated) or [R, F]; weight [R] f32 (f64 for f64) or absent (1); out [R, F], dtype of x
+/// @shape rows at any distance: x [R, 2F] (gated) or [R, F]; weight [R] f32 (f64 for f64) or absent (1);
+///   out [R, F], dtype of x
 /// @paper weight folded before the down projection: SonicMoE, arXiv:2512.14080
 struct Activation {
   View x;

@@ -1,4 +1,6 @@
-/// Element-wise sums, products and conversions on contiguous memory.
+/// Element-wise sums, products and conversions. Flat arguments are contiguous; matrices [R, N] have contiguous
+/// rows at any distance.
+/// @throws ShapeError, DTypeError on arguments that do not fit
 #pragma once
 
 #include "device/stream.h"
@@ -14,7 +16,8 @@ struct Add {
 };
 void add(Stream& stream, const Add& args);
 
-/// out = scale * x + beta * out. @shape equal; x and out each f32, bf16 or f64; with scale 1 and beta 0 a cast
+/// out = scale * x + beta * out. @shape equal; x and out each f32, bf16 or f64; with scale 1 and beta 0 a cast.
+/// beta 0 never reads out; out may be x where the dtypes agree
 struct ScaleCast {
   View x;
   View out;
@@ -32,7 +35,7 @@ struct AddBias {
 void add_bias(Stream& stream, const AddBias& args);
 
 /// out[n] = beta * out[n] + sum over r of x[r, n]. @shape x [R, N]; out [N] f32 (f64 for f64)
-/// @det yes: fixed row blocks, summed in order
+/// @det yes: fixed row blocks, summed in order; beta 0 never reads out
 struct ColumnSum {
   View x;
   View out;
@@ -40,7 +43,7 @@ struct ColumnSum {
 };
 void column_sum(Stream& stream, const ColumnSum& args);
 
-/// y = min(max(x, -bound), bound). @shape equal dtypes and shapes
+/// y = min(max(x, -bound), bound); NaN stays NaN. @shape equal dtypes and shapes (y may be x)
 struct Clamp {
   View x;
   View y;
@@ -48,7 +51,7 @@ struct Clamp {
 };
 void clamp(Stream& stream, const Clamp& args);
 
-/// dx = dy where |x| <= bound, else 0.
+/// dx = dy where |x| <= bound, else 0 (dx may be dy).
 struct ClampBackward {
   View x;
   View dy;
@@ -57,7 +60,7 @@ struct ClampBackward {
 };
 void clamp_backward(Stream& stream, const ClampBackward& args);
 
-/// y[r, :] = sigmoid(gate[r]) * x[r, :]. @shape gate [R] or [R, 1]; x, y [R, N]
+/// y[r, :] = sigmoid(gate[r]) * x[r, :]. @shape gate [R] or [R, 1], f32 or the dtype of x; x, y [R, N]
 /// @paper Qwen2-MoE's gated shared expert
 struct SigmoidGate {
   View gate;
@@ -66,6 +69,8 @@ struct SigmoidGate {
 };
 void sigmoid_gate(Stream& stream, const SigmoidGate& args);
 
+/// dx[r, :] = sigmoid(gate[r]) * dy[r, :]; dgate[r] = sigmoid'(gate[r]) * sum of dy[r, :] * x[r, :].
+/// @shape dx [R, N] (may be dy); dgate of gate's shape and dtype  @det yes
 struct SigmoidGateBackward {
   View gate;
   View x;

@@ -1,4 +1,6 @@
-/// Gathering, scattering and summing whole rows: embeddings, permute and combine.
+/// Gathering, scattering and summing whole rows: embeddings, permute and combine. Rows stand at any distance;
+/// indices are contiguous.
+/// @throws ShapeError for an index outside [-1, rows)
 #pragma once
 
 #include "device/stream.h"

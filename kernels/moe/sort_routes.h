@@ -10,7 +10,7 @@ namespace moe::kernels {
 /// @shape expert [T, K] i32 in [-1, E); offset [E+1] i32: rows of expert e are [offset[e], offset[e+1]);
 ///   route [N] i32: route id (t*K + k) of each row, first offset[E] entries valid, increasing within an expert;
 ///   row [T, K] i32: row of each route, -1 for left-out ones
-/// @det yes  @cost O(N + E)
+/// @det yes  @cost O(N + E)  @throws ShapeError for an expert outside [-1, E)
 struct SortRoutes {
   View expert;
   View offset;
@@ -21,8 +21,8 @@ void sort_routes(Stream& stream, const SortRoutes& args);
 
 /// Drops routes beyond `capacity` per expert by setting expert to -1. Order of admission: all first choices in
 /// token order, then all second choices, and so on (GShard); or, with `by_weight`, larger weights first
-/// (ties: earlier route).
-/// @shape expert [T, K] i32, changed in place; weight [T, K] f32 (f64)
+/// (ties: earlier route; NaN last).
+/// @shape expert [T, K] i32, changed in place; weight [T, K] f32 (f64), read only `by_weight`
 /// @det yes  @paper GShard, arXiv:2006.16668
 struct LimitCapacity {
   View expert;

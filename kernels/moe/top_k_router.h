@@ -11,7 +11,8 @@ namespace moe::kernels {
 /// expert id; weight[t, k] = probability of expert[t, k], divided by their sum over k if `renormalize`.
 /// (Top-k then softmax over the k equals renormalised softmax then top-k.)
 /// @shape logits, probability [T, E] f32 (f64); expert [T, K] i32, K <= E; weight [T, K] f32 (f64);
-///   logsumexp [T] f32 (f64) of the raw logits
+///   logsumexp [T] f32 (f64) of the raw logits; all contiguous
+/// @invariant a row with a NaN gives NaN weights and experts that are in range
 /// @det yes
 struct TopKRouter {
   View logits;
@@ -24,7 +25,10 @@ struct TopKRouter {
 void top_k_router(Stream& stream, const TopKRouter& args);
 
 /// dlogits from dweight [T, K] and, where given, dprobability [T, E] (balance loss) and dlogsumexp [T] (z-loss).
-/// A route whose expert is -1 (dropped) has no dweight.
+/// A route whose expert is -1 has no dweight and no share in the gradient. Where routes are dropped after weights
+/// were renormalised, pass the experts as they were selected, with dweight 0 for the dropped: their
+/// probabilities still stand in the denominator.
+/// @det yes
 struct TopKRouterBackward {
   View probability;
   View expert;

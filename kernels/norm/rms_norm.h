@@ -8,8 +8,9 @@
 namespace moe::kernels {
 
 /// s = x + delta (s = x without delta); y = s * rstd * weight, rstd = 1 / sqrt(mean(s^2) + epsilon).
-/// @shape x, delta, sum, y [N, D] of one dtype; weight [D] f32 (f64 for f64) or that dtype; rstd [N] f32 (f64
+/// @shape rows at any distance: x, delta, sum, y [N, D] of one dtype; weight [D] f32 (f64 for f64) or that dtype; rstd [N] f32 (f64
 ///   for f64). `delta` and `sum` come together or not at all; sum may be x.
+/// @invariant y and rstd come from s rounded to its dtype, which is the s that the backward pass reads
 /// @det yes
 struct RmsNorm {
   View x;

@@ -15,6 +15,9 @@
 namespace moe {
 namespace {
 
+// Non-blocking: opening a pipe must end in "expected a regular file", not wait for a writer.
+constexpr int kReadFlags = O_RDONLY | O_CLOEXEC | O_NONBLOCK;
+
 [[noreturn]] void fail(const Path& path, const char* action) {
   throw DataError(format("{}: cannot {}: {}", path.string(), action, std::strerror(errno)));
 }
@@ -61,7 +64,7 @@ void write_all(const Path& path, int descriptor, std::string_view bytes) {
 }  // namespace
 
 std::string read_file(const Path& path, std::uint64_t limit_bytes) {
-  const Descriptor file(path, O_RDONLY | O_CLOEXEC);
+  const Descriptor file(path, kReadFlags);
   const std::uint64_t size = regular_file_size(path, file.get());
   if (size > limit_bytes) {
     throw DataError(format("{}: expected at most {} bytes, found {}", path.string(), limit_bytes,
@@ -83,7 +86,7 @@ std::string read_file(const Path& path, std::uint64_t limit_bytes) {
 
 void write_file_atomically(const Path& path, std::string_view contents) {
   Path temporary = path;
-  temporary += format(".tmp-{}", ::getpid());
+  temporary += format(".tmp-{}-{}", ::getpid(), ::gettid());  // a rank may be a thread
   try {
     Descriptor file(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
     write_all(temporary, file.get(), contents);
@@ -103,7 +106,7 @@ void sync_folder(const Path& folder) {
 }
 
 MappedFile::MappedFile(const Path& path) : path_(path) {
-  const Descriptor file(path, O_RDONLY | O_CLOEXEC);
+  const Descriptor file(path, kReadFlags);
   size_ = regular_file_size(path, file.get());
   if (size_ == 0) return;
   void* mapped = ::mmap(nullptr, size_, PROT_READ, MAP_SHARED, file.get(), 0);

@@ -9,9 +9,12 @@
 namespace moe {
 
 std::string with_thousands(std::int64_t value) {
-  std::string digits = std::to_string(value < 0 ? -value : value);
-  for (int at = static_cast<int>(digits.size()) - 3; at > 0; at -= 3) digits.insert(at, ",");
-  return value < 0 ? "-" + digits : digits;
+  std::string digits = std::to_string(value);
+  const int first = value < 0 ? 1 : 0;
+  for (int at = static_cast<int>(digits.size()) - 3; at > first; at -= 3) {
+    digits.insert(static_cast<std::size_t>(at), ",");
+  }
+  return digits;
 }
 
 namespace {
@@ -19,7 +22,8 @@ namespace {
 std::string scaled(double value, double base, std::span<const char* const> suffixes) {
   std::size_t step = 0;
   double magnitude = value;
-  while (std::abs(magnitude) >= base && step + 1 < suffixes.size()) {
+  // Half a unit of the last digit shown: what would round up to `base` takes the next suffix.
+  while (std::abs(magnitude) >= base - (step == 0 ? 0.5 : 0.005) && step + 1 < suffixes.size()) {
     magnitude /= base;
     ++step;
   }
@@ -40,7 +44,8 @@ std::string human_bytes(double bytes) {
 }
 
 std::string human_duration(double seconds) {
-  if (!std::isfinite(seconds) || seconds < 0) return "unknown";
+  constexpr double kLongest = 1e12;  // beyond, no one waits, and llround() could overflow
+  if (!(seconds >= 0 && seconds < kLongest)) return "unknown";
   const auto total = static_cast<std::int64_t>(std::llround(seconds));
   if (total < 60) return fmt::format("{} s", total);
   if (total < 3600) return fmt::format("{}:{:02}", total / 60, total % 60);

@@ -30,7 +30,8 @@ std::string format_shape(std::span<const std::int64_t> dims);
 /// The shortest text that reads back to exactly the same double ("nan", "inf" for non-finite).
 std::string exact_number(double value);
 
-/// The candidate nearest to `word` by edit distance, or "" if none is close (distance > 1/2 length).
+/// The candidate nearest to `word` by edit distance, or "" if none is close: more than two letters and
+/// more than half of the word differ.
 std::string nearest_name(std::string_view word, std::span<const std::string> candidates);
 
 }  // namespace moe

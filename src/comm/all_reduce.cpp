@@ -47,8 +47,8 @@ void reduce_whole(Job& job) {
 void reduce_segment(Job& job, std::int64_t offset, std::int64_t length) {
   const auto self = static_cast<std::size_t>(job.transport.rank());
   const Range own = segment_of(job.chunk(self), offset, length);
-  std::byte* slot = job.scratch.get(length * size_of(job.buffer.dtype) *
-                                    static_cast<std::int64_t>(job.ranks()));
+  std::byte* slot =
+      job.scratch.get(length * size_of(job.buffer.dtype) * static_cast<std::int64_t>(job.ranks()));
   for (std::size_t p = 0; p < job.ranks(); ++p) {
     const Range theirs = segment_of(job.chunk(p), offset, length);
     job.send[p] = {job.at(theirs.begin), p == self ? 0 : job.bytes(theirs)};
@@ -81,8 +81,13 @@ void check_all_reduce(const char* operation, const View& buffer) {
 void all_reduce(Transport& transport, Scratch& scratch, const View& buffer, Reduction reduction) {
   const auto ranks = static_cast<std::size_t>(transport.size());
   if (ranks == 1 || buffer.numel() == 0) return;
-  Job job{transport, scratch, buffer, reduction, std::vector<SendPart>(ranks),
-          std::vector<ReceivePart>(ranks), std::vector<const std::byte*>(ranks)};
+  Job job{transport,
+          scratch,
+          buffer,
+          reduction,
+          std::vector<SendPart>(ranks),
+          std::vector<ReceivePart>(ranks),
+          std::vector<const std::byte*>(ranks)};
   if (buffer.bytes() * transport.size() <= kSmallBytes) return reduce_whole(job);
   const std::int64_t chunk = job.chunk(0).size();
   const std::int64_t length = std::min(chunk, segment_elements(buffer.dtype, transport.size()));

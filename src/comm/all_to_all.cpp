@@ -29,8 +29,8 @@ void require_rows(const char* name, const View& view, std::span<const std::int64
   }
   for (const std::int64_t count : rows) {
     if (count < 0) {
-      throw ShapeError(format("[{}] {}_rows: expected counts >= 0, got {}", kName, name,
-                              format_shape(rows)));
+      throw ShapeError(
+          format("[{}] {}_rows: expected counts >= 0, got {}", kName, name, format_shape(rows)));
     }
   }
   const std::int64_t total = std::accumulate(rows.begin(), rows.end(), std::int64_t{0});
@@ -56,8 +56,8 @@ AllToAllParts cut_all_to_all(int rank, const View& send, std::span<const std::in
   }
   const auto self = static_cast<std::size_t>(rank);
   if (send_rows[self] != receive_rows[self]) {
-    throw ShapeError(format("[{}] receive_rows: expected {} rows from this rank itself, got {}", kName,
-                            send_rows[self], receive_rows[self]));
+    throw ShapeError(format("[{}] receive_rows: expected {} rows from this rank itself, got {}",
+                            kName, send_rows[self], receive_rows[self]));
   }
   const std::int64_t row_bytes = row_elements(send) * size_of(send.dtype);
   AllToAllParts parts;

@@ -13,8 +13,8 @@
 
 namespace moe::comm {
 
-/// @det sums are taken in rank order in the buffer's own type, on every back end but NCCL: exchange,
-///   local sum, gather; so bits do not depend on the back end
+/// @det sums are taken in rank order in the buffer's own type, on every back end but NCCL:
+///   exchange, local sum, gather; so bits do not depend on the back end
 /// @throws CommError naming purpose, peer, operation and elapsed ms, from `Work::wait`
 /// @thread one thread issues; different groups may be used at the same time
 class Group {
@@ -38,16 +38,16 @@ class Group {
   virtual Work all_gather(const View& input, const View& output) = 0;
   /// buffer = the root's buffer.
   virtual Work broadcast(const View& buffer, int root) = 0;
-  /// Row r of `send` goes to the rank that owns it: the first send_rows[0] rows to rank 0, and so on;
-  /// received rows stand in rank order. Rows are dims after the first; 0 rows are normal.
+  /// Row r of `send` goes to the rank that owns it: the first send_rows[0] rows to rank 0, and so
+  /// on; received rows stand in rank order. Rows are dims after the first; 0 rows are normal.
   /// @shape send [sum(send_rows), ...], receive [sum(receive_rows), ...], same dtype and row size
   virtual Work all_to_all(const View& send, std::span<const std::int64_t> send_rows,
                           const View& receive, std::span<const std::int64_t> receive_rows) = 0;
   /// Returns (after wait) when all ranks have arrived.
   virtual Work barrier() = 0;
 
-  /// Groups of the ranks that gave the same color, ordered by rank here. Collective over this group; every
-  /// rank must call it. `color` < 0: not in any group, returns null.
+  /// Groups of the ranks that gave the same color, ordered by rank here. Collective over this
+  /// group; every rank must call it. `color` < 0: not in any group, returns null.
   virtual std::unique_ptr<Group> split(int color, const std::string& purpose) = 0;
 };
 

@@ -84,11 +84,16 @@ void reduce_in_order(Reduction reduction, DType dtype, std::span<const std::byte
                      std::byte* output, std::int64_t count) {
   MOE_CHECK(is_reducible(dtype));
   switch (dtype) {
-    case DType::F32: return reduce_by<float>(reduction, inputs, output, count);
-    case DType::F64: return reduce_by<double>(reduction, inputs, output, count);
-    case DType::I32: return reduce_by<std::int32_t>(reduction, inputs, output, count);
-    case DType::I64: return reduce_by<std::int64_t>(reduction, inputs, output, count);
-    default: return;
+    case DType::F32:
+      return reduce_by<float>(reduction, inputs, output, count);
+    case DType::F64:
+      return reduce_by<double>(reduction, inputs, output, count);
+    case DType::I32:
+      return reduce_by<std::int32_t>(reduction, inputs, output, count);
+    case DType::I64:
+      return reduce_by<std::int64_t>(reduction, inputs, output, count);
+    default:
+      return;
   }
 }
 

@@ -20,7 +20,9 @@ void Operation::run() noexcept {
   elapsed_ = watch.seconds();
 }
 
-OperationQueue::~OperationQueue() { close(); }
+OperationQueue::~OperationQueue() {
+  close();
+}
 
 std::shared_ptr<Operation> OperationQueue::submit(std::function<void()> body) {
   auto operation = std::make_shared<Operation>(shared_from_this(), std::move(body));

@@ -37,9 +37,9 @@ class Operation : public Work::State {
   std::atomic<bool> done_ = false;
 };
 
-/// A worker thread, started at the first submit, runs what nobody waits for. A thread that waits while no
-/// operation runs becomes the runner itself, up to the operation it waits for: issue-then-wait pays no
-/// thread hop.
+/// A worker thread, started at the first submit, runs what nobody waits for. A thread that waits
+/// while no operation runs becomes the runner itself, up to the operation it waits for:
+/// issue-then-wait pays no thread hop.
 /// @thread any; the owner alone calls close()
 class OperationQueue : public std::enable_shared_from_this<OperationQueue> {
  public:

@@ -15,7 +15,8 @@ struct Range {
   std::int64_t size() const { return end - begin; }
 };
 
-/// The part of [0, count) that belongs to rank `index` of `parts`; the last ones may be shorter or empty.
+/// The part of [0, count) that belongs to rank `index` of `parts`; the last ones may be shorter or
+/// empty.
 inline Range chunk_of(std::int64_t count, int parts, int index) {
   const std::int64_t chunk = (count + parts - 1) / parts;
   return {std::min(count, chunk * index), std::min(count, chunk * (index + 1))};

@@ -41,8 +41,8 @@ void reduce_scatter_sum(Transport& transport, Scratch& scratch, const View& inpu
       slot += bytes;
     }
     transport.exchange(send, receive);
-    reduce_in_order(Reduction::Sum, input.dtype, inputs,
-                    output.as<std::byte>() + offset * element, count);
+    reduce_in_order(Reduction::Sum, input.dtype, inputs, output.as<std::byte>() + offset * element,
+                    count);
   }
 }
 

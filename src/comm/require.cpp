@@ -19,10 +19,10 @@ std::string describe_view(const View& view) {
 
 void require_contiguous(const char* operation, const char* name, const View& view) {
   if (view.is_contiguous()) return;
-  throw ShapeError(format("[{}] {}: expected contiguous memory, got {} with strides {}", operation, name,
-                          describe_view(view),
-                          format_shape(std::span(view.strides).first(
-                              static_cast<std::size_t>(view.rank)))));
+  throw ShapeError(
+      format("[{}] {}: expected contiguous memory, got {} with strides {}", operation, name,
+             describe_view(view),
+             format_shape(std::span(view.strides).first(static_cast<std::size_t>(view.rank)))));
 }
 
 void require_reducible(const char* operation, const View& view) {
@@ -39,8 +39,8 @@ void require_same_dtype(const char* operation, const View& a, const View& b) {
 
 void require_numel(const char* operation, const char* name, const View& view, std::int64_t numel) {
   if (view.numel() == numel) return;
-  throw ShapeError(format("[{}] {}: expected {} elements, got {}", operation, name, numel,
-                          describe_view(view)));
+  throw ShapeError(
+      format("[{}] {}: expected {} elements, got {}", operation, name, numel, describe_view(view)));
 }
 
 }  // namespace moe::comm

@@ -9,8 +9,8 @@
 
 namespace moe::comm {
 
-/// @invariant freed when the collective ends; the allocator caches, so a steady loop asks the system for
-///   nothing
+/// @invariant freed when the collective ends; the allocator caches, so a steady loop asks the
+///   system for nothing
 class Scratch {
  public:
   explicit Scratch(Allocator* allocator) : allocator_(allocator) {}

@@ -1,5 +1,5 @@
-/// What a back end implements: bytes between the ranks of one group. The collectives are written once
-/// over it, so their bits are equal on all back ends.
+/// What a back end implements: bytes between the ranks of one group. The collectives are written
+/// once over it, so their bits are equal on all back ends.
 #pragma once
 
 #include <cstddef>
@@ -34,8 +34,8 @@ class TransportFailure : public std::runtime_error {
   std::vector<int> peers_;
 };
 
-/// @thread one exchange or split at a time, in the same order on all ranks; `cancel` and `set_urgent`
-///   from any thread
+/// @thread one exchange or split at a time, in the same order on all ranks; `cancel` and
+///   `set_urgent` from any thread
 class Transport {
  public:
   virtual ~Transport() = default;
@@ -45,11 +45,11 @@ class Transport {
   /// Rank of a member in the world the group was split from, for messages.
   virtual int world_rank(int member) const = 0;
 
-  /// All-to-all-v: send[p] goes to rank p, receive[p] is filled by rank p. Returns when the sent bytes may
-  /// be overwritten and the received ones are there.
+  /// All-to-all-v: send[p] goes to rank p, receive[p] is filled by rank p. Returns when the sent
+  /// bytes may be overwritten and the received ones are there.
   /// @invariant send[p] here and receive[rank] at p have the same size; 0 is normal, and pairs with
-  ///   nothing to say need not meet. A sent range may be received nowhere and overlaps no received one,
-  ///   but for a rank's own part, which may be sent onto itself
+  ///   nothing to say need not meet. A sent range may be received nowhere and overlaps no received
+  ///   one, but for a rank's own part, which may be sent onto itself
   /// @throws TransportFailure
   virtual void exchange(std::span<const SendPart> send, std::span<const ReceivePart> receive) = 0;
 
@@ -57,8 +57,8 @@ class Transport {
   /// @throws TransportFailure
   virtual std::unique_ptr<Transport> split(int color) = 0;
 
-  /// Makes this rank's exchange, running or next, fail instead of waiting on; peers follow if they can be
-  /// reached.
+  /// Makes this rank's exchange, running or next, fail instead of waiting on; peers follow if they
+  /// can be reached.
   virtual void cancel(const std::string& reason) noexcept = 0;
 
   /// A thread waits for the result (poll hard), or it computes meanwhile (leave it the cores).

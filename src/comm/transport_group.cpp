@@ -48,9 +48,10 @@ class Core {
   void run(const Label& label, Allocator* allocator, const Body& body) {
     const Stopwatch watch;
     if (failed_.load()) {
-      throw CommError(format("[{}] {} on rank {} of {}: an earlier collective of this group failed "
-                             "(elapsed 0 ms)", purpose_, to_string(label), transport_->rank(),
-                             transport_->size()));
+      throw CommError(
+          format("[{}] {} on rank {} of {}: an earlier collective of this group failed "
+                 "(elapsed 0 ms)",
+                 purpose_, to_string(label), transport_->rank(), transport_->size()));
     }
     try {
       Scratch scratch(allocator);
@@ -72,11 +73,12 @@ class Core {
       peers += format("{}{} (world rank {})", peers.empty() ? "" : ", ", peer,
                       transport_->world_rank(peer));
     }
-    return format("[{}] {} on rank {} of {} (world rank {}) failed after {:.0f} ms: {}{}{}. HINT: look "
-                  "for that rank's own message, then restart from the last checkpoint",
-                  purpose_, to_string(label), transport_->rank(), transport_->size(),
-                  transport_->world_rank(transport_->rank()), seconds * 1e3, failure.what(),
-                  peers.empty() ? "" : "; peer ", peers);
+    return format(
+        "[{}] {} on rank {} of {} (world rank {}) failed after {:.0f} ms: {}{}{}. HINT: look "
+        "for that rank's own message, then restart from the last checkpoint",
+        purpose_, to_string(label), transport_->rank(), transport_->size(),
+        transport_->world_rank(transport_->rank()), seconds * 1e3, failure.what(),
+        peers.empty() ? "" : "; peer ", peers);
   }
 
   std::unique_ptr<Transport> transport_;
@@ -165,10 +167,9 @@ Work TransportGroup::all_gather(const View& input, const View& output) {
 
 Work TransportGroup::broadcast(const View& buffer, int root) {
   check_broadcast(size(), buffer, root);
-  return issue({"broadcast", buffer.numel(), buffer.dtype},
-               [buffer, root](Transport& transport, Scratch&) {
-                 comm::broadcast(transport, buffer, root);
-               });
+  return issue(
+      {"broadcast", buffer.numel(), buffer.dtype},
+      [buffer, root](Transport& transport, Scratch&) { comm::broadcast(transport, buffer, root); });
 }
 
 Work TransportGroup::all_to_all(const View& send, std::span<const std::int64_t> send_rows,

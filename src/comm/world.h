@@ -18,8 +18,8 @@ class World {
   /// This rank among the ranks of its node: chooses the device and shares the cores.
   virtual int local_rank() const = 0;
   virtual int local_size() const = 0;
-  /// Ends every rank of the job with `exit_code`, so that none hangs on a dead one. Does not return where
-  /// there are others; a single rank just ends by itself.
+  /// Ends every rank of the job with `exit_code`, so that none hangs on a dead one. Does not return
+  /// where there are others; a single rank just ends by itself.
   virtual void abort(int exit_code) noexcept = 0;
 };
 

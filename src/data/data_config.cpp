@@ -20,7 +20,7 @@ void SyntheticConfig::fields(config::Fields& f) {
 }
 
 void DataConfig::fields(config::Fields& f) {
-  f.choice("source", source, data_source_names(), "where tokens come from");
+  f.choice("source", source, data_sources().names(), "where tokens come from");
   f.texts("train", train, "prefixes of token shards that are read as one, by their sizes");
   f.list("sources", sources.size(), [this](std::size_t size) { sources.resize(size); },
          "weighted token shards; instead of `train`",

@@ -194,12 +194,6 @@ DataSet open_synthetic(const DataConfig& config, const DataContext& context) {
   return data;
 }
 
-using Open = DataSet (*)(const DataConfig&, const DataContext&);
-constexpr std::pair<const char*, Open> kDataSources[] = {
-    {"tokens", &open_tokens},
-    {"synthetic", &open_synthetic},
-};
-
 }  // namespace
 
 DataSet open_data(const DataConfig& config, const DataContext& context) {
@@ -208,11 +202,7 @@ DataSet open_data(const DataConfig& config, const DataContext& context) {
                              "found {} and {}",
                              context.sequence_length, context.vocab_size));
   }
-  for (const auto& [name, open] : kDataSources) {
-    if (config.source == name) return open(config, context);
-  }
-  throw ConfigError(format("data.source: unknown source \"{}\"; expected one of: {}", config.source,
-                           fmt::join(data_source_names(), ", ")));
+  return data_sources().find(config.source)(config, context);
 }
 
 std::shared_ptr<const HeldOut> open_held_out(const std::vector<std::string>& prefixes,
@@ -226,10 +216,10 @@ std::shared_ptr<const HeldOut> open_held_out(const std::vector<std::string>& pre
   return open_data(only, context).held_out;
 }
 
-std::vector<std::string> data_source_names() {
-  std::vector<std::string> names;
-  for (const auto& [name, open] : kDataSources) names.emplace_back(name);
-  return names;
+const config::Registry<OpenData>& data_sources() {
+  static const config::Registry<OpenData> table(
+      "data.source", {{"tokens", &open_tokens}, {"synthetic", &open_synthetic}});
+  return table;
 }
 
 }  // namespace moe::data

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "config/registry.h"
 #include "data/data_config.h"
 #include "data/sample_source.h"
 #include "data/tokenizer.h"
@@ -33,7 +34,8 @@ DataSet open_data(const DataConfig& config, const DataContext& context);
 std::shared_ptr<const HeldOut> open_held_out(const std::vector<std::string>& prefixes,
                                              const DataConfig& config, const DataContext& context);
 
-/// Keys of the registry: "tokens", "synthetic".
-std::vector<std::string> data_source_names();
+using OpenData = DataSet (*)(const DataConfig&, const DataContext&);
+/// The table: "tokens", "synthetic".
+const config::Registry<OpenData>& data_sources();
 
 }  // namespace moe::data

@@ -13,6 +13,7 @@
 #include "base/digest.h"
 #include "base/error.h"
 #include "base/format.h"
+#include "data/pending_file.h"
 #include "data/tokenizer.h"
 
 namespace moe::data {
@@ -21,29 +22,6 @@ namespace {
 static_assert(std::endian::native == std::endian::little, "the format is little-endian");
 
 constexpr std::int64_t kLongestSequence = std::numeric_limits<std::int32_t>::max();
-
-Path temporary_name(const Path& path) {
-  Path name = path;
-  name += format(".tmp-{}", ::getpid());
-  return name;
-}
-
-void create_folder_of(const Path& prefix) {
-  if (!prefix.has_parent_path()) return;
-  std::error_code error;
-  std::filesystem::create_directories(prefix.parent_path(), error);
-  if (error) {
-    throw DataError(format("{}: cannot create the folder: {}", prefix.parent_path().string(),
-                           error.message()));
-  }
-}
-
-void rename_file(const Path& from, const Path& to) {
-  if (::rename(from.c_str(), to.c_str()) != 0) {
-    throw DataError(
-        format("{}: cannot rename into place: {}", to.string(), std::strerror(errno)));
-  }
-}
 
 void remove_old(const Path& path) {
   if (::unlink(path.c_str()) != 0 && errno != ENOENT) {
@@ -173,7 +151,7 @@ void TokenShardWriter::publish(bool with_tokenizer) {
   }
   rename_file(temporary_.info, target_.info);
   rename_file(temporary_.idx, target_.idx);
-  sync_folder(target_.idx.has_parent_path() ? target_.idx.parent_path() : Path("."));
+  sync_folder(folder_of(target_.idx));
 }
 
 }  // namespace moe::data

@@ -1,8 +1,5 @@
 #include "data/tokenizer.h"
 
-#include <functional>
-#include <utility>
-
 #include "base/error.h"
 #include "base/format.h"
 #include "data/bytes_tokenizer.h"
@@ -12,14 +9,6 @@
 
 namespace moe::data {
 namespace {
-
-using Make = std::shared_ptr<const Tokenizer> (*)(const std::string& model,
-                                                  const std::string& origin);
-
-constexpr std::pair<std::string_view, Make> kTokenizers[] = {
-    {"bytes", &make_bytes_tokenizer},
-    {"sentencepiece", &make_sentencepiece_tokenizer},
-};
 
 constexpr const char* kNameFile = "tokenizer.name";
 constexpr const char* kModelFile = "tokenizer.model";
@@ -61,20 +50,15 @@ std::int64_t Tokenizer::decoded_bytes(std::span<const std::int32_t> ids) const {
   return static_cast<std::int64_t>(bytes);
 }
 
-std::vector<std::string> tokenizer_names() {
-  std::vector<std::string> names;
-  for (const auto& [name, make] : kTokenizers) names.emplace_back(name);
-  return names;
+const config::Registry<MakeTokenizer>& tokenizers() {
+  static const config::Registry<MakeTokenizer> table(
+      "tokenizer", {{"bytes", &make_bytes_tokenizer}, {"sentencepiece", &make_sentencepiece_tokenizer}});
+  return table;
 }
 
 std::shared_ptr<const Tokenizer> make_tokenizer(std::string_view name, const std::string& model,
                                                 const std::string& origin) {
-  for (const auto& [key, make] : kTokenizers) {
-    if (key == name) return make(model, origin);
-  }
-  const std::vector<std::string> names = tokenizer_names();
-  throw ConfigError(format("{}: unknown tokenizer \"{}\"; expected one of: {}", origin, name,
-                           fmt::join(names, ", ")));
+  return tokenizers().find(name)(model, origin);
 }
 
 std::shared_ptr<const Tokenizer> load_tokenizer(const std::string& what) {

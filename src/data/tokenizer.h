@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/file.h"
+#include "config/registry.h"
 
 namespace moe::data {
 
@@ -49,11 +50,16 @@ class Tokenizer {
   virtual std::string model() const = 0;
 };
 
+/// `model`: what `Tokenizer::model` gave; `origin` names the file in errors.
+using MakeTokenizer = std::shared_ptr<const Tokenizer> (*)(const std::string& model,
+                                                           const std::string& origin);
+/// The table: "bytes", "sentencepiece".
+const config::Registry<MakeTokenizer>& tokenizers();
+
 /// A tokenizer of the registry, from what `model()` gave; `origin` names the file in errors.
 /// @throws DataError(origin, reason), ConfigError for an unknown name
 std::shared_ptr<const Tokenizer> make_tokenizer(std::string_view name, const std::string& model,
                                                 const std::string& origin);
-std::vector<std::string> tokenizer_names();
 
 /// "bytes", or the path of a SentencePiece .model file, or of a folder made by `save_tokenizer`, or
 /// the prefix of a token shard.

@@ -16,6 +16,7 @@ namespace {
 
 constexpr std::int64_t kAlignment = 64;
 constexpr std::int64_t kHugePage = std::int64_t{2} << 20;
+constexpr std::int64_t kAddressSpace = std::int64_t{1} << 47;  // no request beyond can succeed
 
 // Eight classes per doubling: at most 12.5 % of a block is slack.
 std::int64_t size_class(std::int64_t bytes) {
@@ -58,17 +59,10 @@ Allocator::~Allocator() { trim(); }
 
 void* Allocator::allocate(std::int64_t bytes, MemoryCategory category) {
   MOE_CHECK_GE(bytes, 0);
-  const std::int64_t block_bytes = size_class(bytes);
   const std::lock_guard lock(mutex_);
-  void* pointer = nullptr;
-  const bool allowed = limit_bytes_ == 0 || total_.bytes + bytes <= limit_bytes_;
-  if (auto found = free_.find(block_bytes); allowed && found != free_.end() && !found->second.empty()) {
-    pointer = found->second.back();
-    found->second.pop_back();
-  } else if (allowed) {
-    pointer = system_allocate(block_bytes);
-    ++system_allocations_;
-  }
+  const bool allowed =
+      bytes <= kAddressSpace && (limit_bytes_ == 0 || total_.bytes + bytes <= limit_bytes_);
+  void* pointer = allowed ? take_locked(size_class(bytes)) : nullptr;
   if (pointer == nullptr) {
     throw OutOfMemory(format(
         "out of memory on {}: asked for {} ({}), held {}{}\n{}HINT: lower "
@@ -82,6 +76,22 @@ void* Allocator::allocate(std::int64_t bytes, MemoryCategory category) {
     account->bytes += bytes;
     account->peak_bytes = std::max(account->peak_bytes, account->bytes);
   }
+  return pointer;
+}
+
+void* Allocator::take_locked(std::int64_t block_bytes) {
+  if (const auto found = free_.find(block_bytes); found != free_.end() && !found->second.empty()) {
+    void* pointer = found->second.back();
+    found->second.pop_back();
+    return pointer;
+  }
+  void* pointer = system_allocate(block_bytes);
+  if (pointer == nullptr) {
+    // Free blocks of other sizes are of no use to anybody now.
+    trim_locked();
+    pointer = system_allocate(block_bytes);
+  }
+  if (pointer != nullptr) ++system_allocations_;
   return pointer;
 }
 
@@ -131,6 +141,10 @@ std::string Allocator::table_locked() const {
 
 void Allocator::trim() {
   const std::lock_guard lock(mutex_);
+  trim_locked();
+}
+
+void Allocator::trim_locked() {
   for (auto& [bytes, blocks] : free_) {
     for (void* block : blocks) std::free(block);
   }

@@ -62,6 +62,9 @@ class Allocator {
 
  private:
   std::string table_locked() const;
+  /// A block from the cache or the system, or null.
+  void* take_locked(std::int64_t block_bytes);
+  void trim_locked();
   Device device_;
   std::int64_t limit_bytes_;
   mutable std::mutex mutex_;

@@ -15,7 +15,7 @@ namespace {
 // One axis of a folding: its degree, the coordinate it sets, and whether a group runs along it.
 struct Axis {
   int degree;
-  int Coordinates::* coordinate;
+  int Coordinates::*coordinate;
   bool joined = false;
 };
 
@@ -53,7 +53,8 @@ void unfold(std::span<const Axis> axes, int rank, Coordinates& at) {
 template <std::size_t N>
 void join(std::array<Axis, N>& axes, std::initializer_list<int Coordinates::*> coordinates) {
   for (Axis& axis : axes) {
-    axis.joined = std::find(coordinates.begin(), coordinates.end(), axis.coordinate) != coordinates.end();
+    axis.joined =
+        std::find(coordinates.begin(), coordinates.end(), axis.coordinate) != coordinates.end();
   }
 }
 
@@ -71,7 +72,8 @@ std::vector<int> along(std::span<const Axis> axes, int rank) {
   members.reserve(count);
   members.push_back(first);
   stride = 1;
-  // From the innermost axis out, each repeats what is there with larger steps: so the order stays ascending.
+  // From the innermost axis out, each repeats what is there with larger steps: so the order stays
+  // ascending.
   for (std::size_t i = axes.size(); i-- > 0; stride *= axes[i].degree) {
     const std::size_t before = members.size();
     for (int step = 1; axes[i].joined && step < axes[i].degree; ++step) {
@@ -82,10 +84,13 @@ std::vector<int> along(std::span<const Axis> axes, int rank) {
 }
 
 void require_positive(const Degrees& d) {
-  const std::pair<const char*, int> keys[] = {
-      {"pipeline", d.pipeline},   {"data_replicate", d.data_replicate}, {"data_shard", d.data_shard},
-      {"context", d.context},     {"tensor", d.tensor},                 {"expert", d.expert},
-      {"expert_tensor", d.expert_tensor}};
+  const std::pair<const char*, int> keys[] = {{"pipeline", d.pipeline},
+                                              {"data_replicate", d.data_replicate},
+                                              {"data_shard", d.data_shard},
+                                              {"context", d.context},
+                                              {"tensor", d.tensor},
+                                              {"expert", d.expert},
+                                              {"expert_tensor", d.expert_tensor}};
   for (const auto& [key, value] : keys) {
     if (value < 1) throw ConfigError(format("parallel.{} ({}): expected 1 or more", key, value));
   }
@@ -106,13 +111,15 @@ std::string expert_terms(const Degrees& d) {
 }
 
 void require_world(const Degrees& d, int world) {
-  const std::int64_t product = std::int64_t{1} * d.pipeline * d.data_replicate * d.data_shard *
-                               d.context * d.tensor;
+  const std::int64_t product =
+      std::int64_t{1} * d.pipeline * d.data_replicate * d.data_shard * d.context * d.tensor;
   if (product == world) return;
-  const std::string pipeline = d.pipeline > 1 ? format(" x parallel.pipeline ({})", d.pipeline) : "";
-  throw ConfigError(format("{}{} makes {} ranks, but the job has {}. HINT: start {} ranks, or set "
-                           "parallel.data to auto",
-                           stage_terms(d), pipeline, product, world, product));
+  const std::string pipeline =
+      d.pipeline > 1 ? format(" x parallel.pipeline ({})", d.pipeline) : "";
+  throw ConfigError(
+      format("{}{} makes {} ranks, but the job has {}. HINT: start {} ranks, or set "
+             "parallel.data to auto",
+             stage_terms(d), pipeline, product, world, product));
 }
 
 void require_experts_fit(const Degrees& d) {
@@ -124,13 +131,16 @@ void require_experts_fit(const Degrees& d) {
   // Else replicas would hold different numbers of copies of an expert.
   const std::int64_t block = stage / d.data_replicate;
   if (block % experts != 0 && experts % block != 0) {
-    throw ConfigError(format("{} must divide the {} ranks of one parallel.data_replicate block, or be a "
-                             "multiple of them", expert_terms(d), block));
+    throw ConfigError(
+        format("{} must divide the {} ranks of one parallel.data_replicate block, or be a "
+               "multiple of them",
+               expert_terms(d), block));
   }
   if (!d.tensor_splits_tokens && d.tensor > 1 && d.expert_tensor != d.tensor) {
-    throw ConfigError(format("parallel.expert_tensor ({}) must equal parallel.tensor ({}) where tensor "
-                             "ranks hold the same tokens: each token would reach its experts {} times",
-                             d.expert_tensor, d.tensor, d.tensor));
+    throw ConfigError(
+        format("parallel.expert_tensor ({}) must equal parallel.tensor ({}) where tensor "
+               "ranks hold the same tokens: each token would reach its experts {} times",
+               d.expert_tensor, d.tensor, d.tensor));
   }
 }
 
@@ -173,7 +183,8 @@ std::vector<int> MeshLayout::ranks(Purpose purpose, int rank) const {
     return along(experts, rank);
   };
   switch (purpose) {
-    case Purpose::ReadData: return in_attention({&C::data_replicate, &C::data_shard});
+    case Purpose::ReadData:
+      return in_attention({&C::data_replicate, &C::data_shard});
     case Purpose::SumLoss:
     case Purpose::SumSplitGrad:
       return in_attention({&C::data_replicate, &C::data_shard, &C::context});
@@ -186,13 +197,20 @@ std::vector<int> MeshLayout::ranks(Purpose purpose, int rank) const {
     case Purpose::SumGradNorm:
       return in_attention(
           {&C::pipeline, &C::data_replicate, &C::data_shard, &C::context, &C::tensor});
-    case Purpose::JoinHidden: return in_attention({&C::tensor});
-    case Purpose::ExchangeSequence: return in_attention({&C::context});
-    case Purpose::GatherShard: return in_attention({&C::data_shard});
-    case Purpose::PassActivations: return in_attention({&C::pipeline});
-    case Purpose::SumExpertGrad: return in_experts({&C::expert_data});
-    case Purpose::ExchangeTokens: return in_experts({&C::expert});
-    case Purpose::JoinExpertHidden: return in_experts({&C::expert_tensor});
+    case Purpose::JoinHidden:
+      return in_attention({&C::tensor});
+    case Purpose::ExchangeSequence:
+      return in_attention({&C::context});
+    case Purpose::GatherShard:
+      return in_attention({&C::data_shard});
+    case Purpose::PassActivations:
+      return in_attention({&C::pipeline});
+    case Purpose::SumExpertGrad:
+      return in_experts({&C::expert_data});
+    case Purpose::ExchangeTokens:
+      return in_experts({&C::expert});
+    case Purpose::JoinExpertHidden:
+      return in_experts({&C::expert_tensor});
     case Purpose::GatherExpertShard: {
       std::vector<int> members = in_experts({&C::expert_data});
       const int block = world_ / (degrees_.pipeline * degrees_.data_replicate);

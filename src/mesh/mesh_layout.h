@@ -5,9 +5,10 @@
 ///     attention  rank = ((((pipeline) data_replicate) data_shard) context) tensor
 ///     experts    rank = (((pipeline) expert_data) expert) expert_tensor
 ///
-/// written from the outermost to the innermost: the last changes fastest. So tensor neighbours are adjacent
-/// ranks, and expert groups are made of the next nearest ones: the all-to-all stays inside a node as long
-/// as expert x expert_tensor does. expert_data is what is left: world / (pipeline expert expert_tensor).
+/// written from the outermost to the innermost: the last changes fastest. So tensor neighbours are
+/// adjacent ranks, and expert groups are made of the next nearest ones: the all-to-all stays inside
+/// a node as long as expert x expert_tensor does. expert_data is what is left: world / (pipeline
+/// expert expert_tensor).
 #pragma once
 
 #include <cstdint>
@@ -72,14 +73,14 @@ class MeshLayout {
   /// Position of `rank` in ranks(purpose, rank).
   int index_in_group(Purpose purpose, int rank) const;
 
-  /// How each role is cut, and which part `rank` holds, for a parameter placed so: Expert over expert; the
-  /// others over tensor, or over expert_tensor where the parameter is an expert's.
+  /// How each role is cut, and which part `rank` holds, for a parameter placed so: Expert over
+  /// expert; the others over tensor, or over expert_tensor where the parameter is an expert's.
   RoleShares role_shares(const Placement& placement, int rank) const;
 
-  // ---- The one arithmetic, Placement -> Slice -----------------------------------------------------------
+  // ---- The one arithmetic, Placement -> Slice
 
-  /// The purpose that sums this parameter's gradient: within a stage, the ranks that hold the same slice and
-  /// saw other tokens.
+  /// The purpose that sums this parameter's gradient: within a stage, the ranks that hold the same
+  /// slice and saw other tokens.
   Purpose sum_grad(const Placement& placement) const;
   /// The purpose whose ranks cut its optimizer state among them and gather the parameter back.
   Purpose gather_shard(const Placement& placement) const;
@@ -92,8 +93,8 @@ class MeshLayout {
   /// What `rank` updates: its part of the slice within gather_shard(placement).
   Slice optimizer_slice(const std::string& name, const Shape& global, const Placement& placement,
                         int rank, std::int64_t alignment = 1) const;
-  /// True if `rank` counts its optimizer slice in the gradient norm and writes it to checkpoints: the first
-  /// of the ranks that update the same elements.
+  /// True if `rank` counts its optimizer slice in the gradient norm and writes it to checkpoints:
+  /// the first of the ranks that update the same elements.
   /// @invariant within a stage the owned optimizer slices tile the tensor exactly once
   bool owns(const Placement& placement, int rank) const;
 

@@ -12,7 +12,9 @@ namespace {
 constexpr std::array kGradientSums{Purpose::SumReplicatedGrad, Purpose::SumSplitGrad,
                                    Purpose::SumExpertGrad};
 
-std::size_t index_of(Purpose purpose) { return static_cast<std::size_t>(purpose); }
+std::size_t index_of(Purpose purpose) {
+  return static_cast<std::size_t>(purpose);
+}
 
 // True if both purposes join the same ranks, everywhere in the world.
 bool same_groups(const MeshLayout& layout, Purpose a, Purpose b) {
@@ -53,8 +55,8 @@ Purpose first_alike(const MeshLayout& layout, Purpose purpose) {
 ProcessMesh::ProcessMesh(const MeshLayout& layout, comm::Group& world)
     : layout_(layout), world_(world) {
   if (layout.world() != world.size()) {
-    throw ConfigError(format("the mesh is laid out for {} ranks, but the job has {}", layout.world(),
-                             world.size()));
+    throw ConfigError(format("the mesh is laid out for {} ranks, but the job has {}",
+                             layout.world(), world.size()));
   }
   for (const Purpose purpose : kPurposes) {
     if (first_alike(layout, purpose) == purpose) {
@@ -66,7 +68,9 @@ ProcessMesh::ProcessMesh(const MeshLayout& layout, comm::Group& world)
   }
 }
 
-comm::Group& ProcessMesh::group(Purpose purpose) const { return *groups_[index_of(purpose)]; }
+comm::Group& ProcessMesh::group(Purpose purpose) const {
+  return *groups_[index_of(purpose)];
+}
 
 comm::Group& ProcessMesh::sum_grad_group(const Placement& placement) const {
   return group(layout_.sum_grad(placement));

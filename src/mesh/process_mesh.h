@@ -9,8 +9,8 @@
 
 namespace moe::mesh {
 
-/// @invariant each purpose has its own group, so that an exchange never queues behind a reduction; gradient
-///   sums that join the same ranks share one
+/// @invariant each purpose has its own group, so that an exchange never queues behind a reduction;
+///   gradient sums that join the same ranks share one
 /// @thread as comm::Group
 class ProcessMesh {
  public:

@@ -13,14 +13,16 @@
 namespace moe::metrics {
 namespace {
 
-/// A centred mean, narrower towards both ends so that the ends stay true.
+/// A centred mean: narrower towards the steep start so that it stays true, one-sided at the flat end so
+/// that the last point is no single noisy step.
 std::vector<double> smoothed(const std::vector<double>& values, std::size_t half_window) {
   std::vector<double> result;
   for (std::size_t i = 0; i < values.size(); ++i) {
-    const std::size_t half = std::min({half_window, i, values.size() - 1 - i});
+    const std::size_t half = std::min(half_window, i);
+    const std::size_t end = std::min(values.size(), i + half + 1);
     double sum = 0;
     std::int64_t count = 0;
-    for (std::size_t j = i - half; j <= i + half; ++j) {
+    for (std::size_t j = i - half; j < end; ++j) {
       if (!std::isfinite(values[j])) continue;
       sum += values[j];
       ++count;
@@ -51,7 +53,7 @@ std::string summary(const std::vector<StepRecord>& records) {
 std::string loss_chart(const std::vector<StepRecord>& records, const std::string& title) {
   const bool by_tokens = !records.empty() && records.back().tokens > 0;
   ChartSeries raw{.name = "", .color = "#2563eb", .width = 1, .opacity = 0.25};
-  ChartSeries held_out{.name = "held-out loss", .color = "#ea580c", .markers = true};
+  ChartSeries held_out{.name = "held-out loss", .color = "#ea580c", .width = 1.5, .markers = true};
   for (const StepRecord& record : records) {
     const auto at = static_cast<double>(by_tokens ? record.tokens : record.step);
     raw.x.push_back(at);

@@ -51,12 +51,22 @@ double load(T value) {
   }
 }
 
+/// To f32, rounding to odd: a second rounding to fewer digits then gives what a single one would.
+float to_float_for_rounding(double value) {
+  const auto nearest = static_cast<float>(value);
+  const auto bits = std::bit_cast<std::uint32_t>(nearest);
+  const double back = nearest;
+  if (!std::isfinite(nearest) || back == value || (bits & 1U) != 0) return nearest;
+  const bool away = std::abs(back) > std::abs(value);
+  return std::bit_cast<float>(away ? bits - 1 : bits + 1);
+}
+
 template <class T>
 T store(double value) {
   if constexpr (std::is_same_v<T, BFloat16>) {
-    return BFloat16(static_cast<float>(value));
+    return BFloat16(to_float_for_rounding(value));
   } else if constexpr (std::is_same_v<T, Half>) {
-    return Half{float_to_half(static_cast<float>(value))};
+    return Half{float_to_half(to_float_for_rounding(value))};
   } else {
     return static_cast<T>(value);
   }

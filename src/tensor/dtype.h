@@ -58,8 +58,16 @@ struct BFloat16 {
 };
 static_assert(sizeof(BFloat16) == 2);
 
+/// The DType of a C++ element type; other types do not compile.
 template <class T>
-inline constexpr DType dtype_of = DType::F32;
+inline constexpr DType dtype_of = [] {
+  static_assert(sizeof(T) == 0, "no DType for this type");
+  return DType::U8;
+}();
+template <class T>
+inline constexpr DType dtype_of<const T> = dtype_of<T>;
+template <>
+inline constexpr DType dtype_of<float> = DType::F32;
 template <>
 inline constexpr DType dtype_of<BFloat16> = DType::BF16;
 template <>

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/check.h"
+#include "base/error.h"
 #include "base/format.h"
 
 namespace moe {
@@ -27,12 +28,20 @@ void Shape::set(int dim, std::int64_t size) {
   const int at = dim < 0 ? dim + rank_ : dim;
   MOE_CHECK_GE(at, 0);
   MOE_CHECK_LT(at, rank_);
+  MOE_CHECK_GE(size, 0);
   dims_[static_cast<std::size_t>(at)] = size;
 }
 
 std::int64_t Shape::numel() const {
+  // A file may claim any shape; beyond this, bytes could not be counted either.
+  constexpr std::int64_t kMost = std::int64_t{1} << 59;
   std::int64_t product = 1;
-  for (const std::int64_t size : dims()) product *= size;
+  for (const std::int64_t size : dims()) {
+    if (__builtin_mul_overflow(product, size, &product) || product > kMost) {
+      throw ShapeError(format("shape {} has more elements than memory could hold",
+                              format_shape(dims())));
+    }
+  }
   return product;
 }
 

@@ -22,6 +22,7 @@ class Shape {
   /// Negative indices count from the end. @throws InternalError out of range
   std::int64_t operator[](int dim) const;
   void set(int dim, std::int64_t size);
+  /// @throws ShapeError beyond 2^59 elements
   std::int64_t numel() const;
   std::span<const std::int64_t> dims() const {
     return {dims_.data(), static_cast<std::size_t>(rank_)};

@@ -135,6 +135,7 @@ Tensor Tensor::to(DType dtype, MemoryCategory category) const {
 }
 
 std::vector<double> Tensor::to_vector() const {
+  if (!defined()) throw ShapeError("[to_vector] expected a tensor, got undefined");
   std::vector<double> values(static_cast<std::size_t>(numel()));
   View target = view();
   target.data = values.data();
@@ -144,7 +145,7 @@ std::vector<double> Tensor::to_vector() const {
 }
 
 double Tensor::item() const {
-  if (numel() != 1) {
+  if (!defined() || numel() != 1) {
     throw ShapeError(format("[item] expected one element, got {}", describe(*this)));
   }
   return to_vector().front();

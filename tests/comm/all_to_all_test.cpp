@@ -27,16 +27,18 @@ struct Traffic {
 const Traffic kTraffic[] = {
     {"nothing", [](int) -> Rows { return [](int, int) { return 0; }; }},
     {"one row each", [](int) -> Rows { return [](int, int) { return 1; }; }},
-    {"uneven", [](int) -> Rows { return [](int from, int to) { return (from * 7 + to * 3) % 5; }; }},
-    {"all rows to the last rank", [](int ranks) -> Rows {
-       return [ranks](int, int to) { return to == ranks - 1 ? 129 : 0; };
-     }},
-    {"all rows to rank 0", [](int) -> Rows { return [](int, int to) { return to == 0 ? 37 : 0; }; }},
-    {"rank 0 sends nothing", [](int) -> Rows { return [](int from, int) { return from == 0 ? 0 : 5; }; }},
-    {"rank 0 idle both ways", [](int) -> Rows {
-       return [](int from, int to) { return from == 0 || to == 0 ? 0 : 3; };
-     }},
-    {"only to itself", [](int) -> Rows { return [](int from, int to) { return from == to ? 9 : 0; }; }},
+    {"uneven",
+     [](int) -> Rows { return [](int from, int to) { return (from * 7 + to * 3) % 5; }; }},
+    {"all rows to the last rank",
+     [](int ranks) -> Rows { return [ranks](int, int to) { return to == ranks - 1 ? 129 : 0; }; }},
+    {"all rows to rank 0",
+     [](int) -> Rows { return [](int, int to) { return to == 0 ? 37 : 0; }; }},
+    {"rank 0 sends nothing",
+     [](int) -> Rows { return [](int from, int) { return from == 0 ? 0 : 5; }; }},
+    {"rank 0 idle both ways",
+     [](int) -> Rows { return [](int from, int to) { return from == 0 || to == 0 ? 0 : 3; }; }},
+    {"only to itself",
+     [](int) -> Rows { return [](int from, int to) { return from == to ? 9 : 0; }; }},
     {"large", [](int) -> Rows { return [](int from, int to) { return 4000 + from + 2 * to; }; }},
 };
 
@@ -73,7 +75,7 @@ void expect_delivery(comm::Group& group, const Rows& rows, std::int64_t width) {
   }
   std::vector<T> receive(expected.size());
   const comm::Work work = group.all_to_all(view_of(send, {sent, width}), send_rows,
-                                     view_of(receive, {received, width}), receive_rows);
+                                           view_of(receive, {received, width}), receive_rows);
   work.wait();
   EXPECT_TRUE(same_bits(receive, expected));
 }

@@ -37,7 +37,8 @@ View view_of(std::vector<T>& data) {
   return view_of(data, {static_cast<std::int64_t>(data.size())});
 }
 
-/// A value that differs by rank and index, over many magnitudes: sums in another order have other bits.
+/// A value that differs by rank and index, over many magnitudes: sums in another order have other
+/// bits.
 template <class T>
 T value_of(int rank, std::int64_t index) {
   std::uint64_t x = static_cast<std::uint64_t>(index) * 0x9E3779B97F4A7C15U +

@@ -19,7 +19,7 @@ TEST(LocalReduce, AddsFromLeftToRightAcrossBlocks) {
     }
     // In place onto the third input, as the rank that owns it does.
     comm::reduce_in_order(comm::Reduction::Sum, DType::F32, pointers,
-                    reinterpret_cast<std::byte*>(inputs[2].data()), count);
+                          reinterpret_cast<std::byte*>(inputs[2].data()), count);
     EXPECT_TRUE(testing::same_bits(inputs[2], testing::serial_sum<float>(5, count))) << count;
   }
 }
@@ -30,7 +30,8 @@ TEST(LocalReduce, IntegersWrap) {
   std::int32_t sum = 0;
   const std::vector<const std::byte*> inputs{reinterpret_cast<const std::byte*>(&most),
                                              reinterpret_cast<const std::byte*>(&one)};
-  comm::reduce_in_order(comm::Reduction::Sum, DType::I32, inputs, reinterpret_cast<std::byte*>(&sum), 1);
+  comm::reduce_in_order(comm::Reduction::Sum, DType::I32, inputs,
+                        reinterpret_cast<std::byte*>(&sum), 1);
   EXPECT_EQ(sum, std::numeric_limits<std::int32_t>::min());
 }
 

@@ -1,4 +1,5 @@
-// What only ranks in one process can show: failing fast and together, and no memory asked in a steady loop.
+// What only ranks in one process can show: failing fast and together, and no memory asked in a
+// steady loop.
 #include "comm/thread/thread_world.h"
 
 #include <gmock/gmock.h>
@@ -90,8 +91,9 @@ TEST(ThreadWorld, AfterAFailureEveryCollectiveOfTheGroupFailsAtOnce) {
 TEST(ThreadWorld, RanksThatDisagreeOnSizesAreTold) {
   run_ranks(2, [](comm::Group& world) {
     std::vector<float> data(world.rank() == 0 ? 10 : 12);
-    EXPECT_THAT(message_of(world.broadcast(view_of(data), 0)),
-                world.rank() == 0 ? HasSubstr("") : HasSubstr("expected 48 bytes, the peer sent 40"));
+    EXPECT_THAT(
+        message_of(world.broadcast(view_of(data), 0)),
+        world.rank() == 0 ? HasSubstr("") : HasSubstr("expected 48 bytes, the peer sent 40"));
   });
 }
 
@@ -137,10 +139,13 @@ TEST(ThreadWorld, WorkingMemoryIsChargedAndReused) {
 
 TEST(ThreadWorld, RunRanksGivesEachRankItsOwnContext) {
   std::atomic<int> sum = 0;
-  run_ranks(3, [&](comm::Group& world) {
-    EXPECT_EQ(current_context().stream.pool().threads(), 2);
-    sum += world.rank() + 1;
-  }, 2, CpuIsa::Avx2);
+  run_ranks(
+      3,
+      [&](comm::Group& world) {
+        EXPECT_EQ(current_context().stream.pool().threads(), 2);
+        sum += world.rank() + 1;
+      },
+      2, CpuIsa::Avx2);
   EXPECT_EQ(sum, 6);
 }
 

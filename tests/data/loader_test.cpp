@@ -320,7 +320,7 @@ TEST_F(OpenData, RefusesWhatDoesNotFit) {
   c.train = {"nowhere/at-all"};
   EXPECT_THAT(message_of([&] { open(c); }), HasSubstr("nowhere/at-all.idx"));
   c.source = "tape";
-  EXPECT_THAT(message_of<ConfigError>([&] { open(c); }), HasSubstr("tokens, synthetic"));
+  EXPECT_THAT(message_of<ConfigError>([&] { open(c); }), HasSubstr("allowed tokens, synthetic"));
 }
 
 TEST_F(OpenData, ReadsAShardShorterThanOneSequence) {
@@ -353,7 +353,7 @@ class EverySource : public OpenData, public ::testing::WithParamInterface<std::s
     return open(c);
   }
 };
-INSTANTIATE_TEST_SUITE_P(Registry, EverySource, ::testing::ValuesIn(data_source_names()));
+INSTANTIATE_TEST_SUITE_P(Registry, EverySource, ::testing::ValuesIn(data_sources().names()));
 
 TEST_P(EverySource, GivesSequencesThatAreWellFormedAndRepeatable) {
   const DataSet data = open_source();

@@ -271,7 +271,7 @@ TEST(SentencePieceModel, TwoThousandMutationsAreRefusedOrStayLossless) {
 
 TEST(TokenizerRegistry, NamesTheKnownOnes) {
   EXPECT_THAT(message_of<ConfigError>([] { make_tokenizer("bits", {}, "here"); }),
-              HasSubstr("bytes, sentencepiece"));
+              HasSubstr("allowed bytes, sentencepiece"));
   EXPECT_THAT(message_of([] { make_tokenizer("bytes", "x", "here"); }), HasSubstr("no model file"));
 }
 

@@ -13,12 +13,12 @@
 namespace moe {
 namespace {
 
-using ::testing::ElementsAre;
 using mesh::Coordinates;
 using mesh::Degrees;
 using mesh::kPurposes;
 using mesh::MeshLayout;
 using mesh::Purpose;
+using ::testing::ElementsAre;
 using testing::for_each_layout;
 
 std::string name(const MeshLayout& layout) {
@@ -27,7 +27,7 @@ std::string name(const MeshLayout& layout) {
                 d.data_shard, d.context, d.tensor, d.expert, d.expert_tensor);
 }
 
-// ---- every factoring of a world ------------------------------------------------------------------------
+// ---- every factoring of a world
 
 class EveryFactoring : public ::testing::TestWithParam<int> {};
 
@@ -41,7 +41,8 @@ TEST_P(EveryFactoring, CoordinatesRoundTrip) {
   });
 }
 
-// Ascending, with the rank in it, and equal to the list its first member sees: so groups are disjoint.
+// Ascending, with the rank in it, and equal to the list its first member sees: so groups are
+// disjoint.
 void expect_partition(const MeshLayout& layout, Purpose purpose) {
   std::vector<std::vector<int>> first_sees(static_cast<std::size_t>(layout.world()));
   for (int rank = 0; rank < layout.world(); ++rank) {
@@ -68,7 +69,9 @@ TEST_P(EveryFactoring, EveryRankIsInExactlyOneGroupPerPurpose) {
 TEST_P(EveryFactoring, GroupsHaveTheSizeOfTheirAxes) {
   for_each_layout(GetParam(), [](const MeshLayout& layout) {
     const Degrees& d = layout.degrees();
-    const auto size = [&](Purpose purpose) { return layout.group_size(purpose, layout.world() - 1); };
+    const auto size = [&](Purpose purpose) {
+      return layout.group_size(purpose, layout.world() - 1);
+    };
     SCOPED_TRACE(name(layout));
     ASSERT_EQ(size(Purpose::ReadData), d.data());
     ASSERT_EQ(size(Purpose::SumLoss), d.data() * d.context);
@@ -88,25 +91,23 @@ TEST_P(EveryFactoring, GroupsHaveTheSizeOfTheirAxes) {
   });
 }
 
-// Which of the stage's tokens a rank contributes to the gradient of a parameter placed so: its own, or all
-// of those it shares the computation with.
+// Which of the stage's tokens a rank contributes to the gradient of a parameter placed so: its own,
+// or all of those it shares the computation with.
 int token_share(const MeshLayout& layout, Purpose sum, int rank) {
   const Coordinates at = layout.coordinates(rank);
   const Degrees& d = layout.degrees();
   if (sum == Purpose::SumExpertGrad) return at.expert_data;
-  const int sequence =
-      (at.data_replicate * d.data_shard + at.data_shard) * d.context + at.context;
+  const int sequence = (at.data_replicate * d.data_shard + at.data_shard) * d.context + at.context;
   return sum == Purpose::SumSplitGrad ? sequence : sequence * d.tensor + at.tensor;
 }
 
-Placement expert_matrix() { return Placement().split(0, Role::Expert).split(2, Role::Hidden); }
+Placement expert_matrix() {
+  return Placement().split(0, Role::Expert).split(2, Role::Hidden);
+}
 
 const Placement kPlacements[] = {
-    Placement::replicated(),
-    Placement().split(0, Role::Heads),
-    Placement().split(1, Role::Hidden),
-    expert_matrix(),
-    Placement().split(0, Role::Expert),
+    Placement::replicated(), Placement().split(0, Role::Heads),  Placement().split(1, Role::Hidden),
+    expert_matrix(),         Placement().split(0, Role::Expert),
 };
 
 // Within a stage every share of the tokens is summed exactly once for every slice.
@@ -140,7 +141,7 @@ std::vector<int> all_worlds() {
 INSTANTIATE_TEST_SUITE_P(World, EveryFactoring, ::testing::ValuesIn(all_worlds()),
                          ::testing::PrintToStringParamName());
 
-// ---- order, by hand ------------------------------------------------------------------------------------
+// ---- order, by hand
 
 TEST(MeshLayout, ExpertGroupsAreNeighbours) {
   const MeshLayout layout({.data_shard = 8, .expert = 4}, 8);
@@ -180,8 +181,8 @@ TEST(MeshLayout, ExpertShardsStayWithinAReplica) {
 }
 
 TEST(MeshLayout, TensorRanksWithTheSameTokensAreNotSummed) {
-  const MeshLayout layout({.data_shard = 2, .tensor = 2, .expert_tensor = 2,
-                           .tensor_splits_tokens = false}, 4);
+  const MeshLayout layout(
+      {.data_shard = 2, .tensor = 2, .expert_tensor = 2, .tensor_splits_tokens = false}, 4);
   const Placement norm = Placement::replicated();
   EXPECT_THAT(layout.ranks(layout.sum_grad(norm), 1), ElementsAre(1, 3));
   EXPECT_THAT(layout.ranks(Purpose::SumRouting, 1), ElementsAre(1));
@@ -197,7 +198,7 @@ TEST(MeshLayout, SaysWhatItIs) {
   EXPECT_EQ(to_string(MeshLayout({}, 1)), "1 ranks: data 1; experts: expert 1 x data 1");
 }
 
-// ---- what does not fit ---------------------------------------------------------------------------------
+// ---- what does not fit
 
 struct Refusal {
   Degrees degrees;
@@ -210,15 +211,19 @@ TEST(MeshLayout, RefusesWhatDoesNotFitNamingTheKeys) {
       {{.data_shard = 4, .expert = 8}, 4, "parallel.expert (8) must divide parallel.data (4)"},
       {{.data_shard = 4, .expert = 3}, 4, "parallel.expert (3) must divide parallel.data (4)"},
       {{.data_shard = 3}, 4, "parallel.data (3) makes 3 ranks, but the job has 4"},
-      {{.data_replicate = 2, .data_shard = 2, .tensor = 2}, 4,
+      {{.data_replicate = 2, .data_shard = 2, .tensor = 2},
+       4,
        "parallel.data (4) x parallel.tensor (2) makes 8 ranks, but the job has 4"},
       {{.data_shard = 0}, 4, "parallel.data_shard (0): expected 1 or more"},
       {{.data_shard = 4, .expert = -1}, 4, "parallel.expert (-1): expected 1 or more"},
-      {{.data_shard = 4, .expert = 2, .expert_tensor = 4}, 4,
+      {{.data_shard = 4, .expert = 2, .expert_tensor = 4},
+       4,
        "parallel.expert (2) x parallel.expert_tensor (4) must divide parallel.data (4)"},
-      {{.data_replicate = 3, .data_shard = 4, .expert = 6}, 12,
+      {{.data_replicate = 3, .data_shard = 4, .expert = 6},
+       12,
        "parallel.expert (6) must divide the 4 ranks of one parallel.data_replicate block"},
-      {{.data_shard = 2, .tensor = 2, .tensor_splits_tokens = false}, 4,
+      {{.data_shard = 2, .tensor = 2, .tensor_splits_tokens = false},
+       4,
        "parallel.expert_tensor (1) must equal parallel.tensor (2)"},
       {{.data_shard = 65536, .tensor = 65536}, 1, "makes 4294967296 ranks"},
   };

@@ -1,5 +1,5 @@
-// One arithmetic, Placement -> Slice, behind the reduction group, the optimizer's slice, the norm's owner and
-// the checkpoint's record.
+// One arithmetic, Placement -> Slice, behind the reduction group, the optimizer's slice, the norm's
+// owner and the checkpoint's record.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -18,13 +18,14 @@
 namespace moe {
 namespace {
 
-using ::testing::ElementsAre;
 using mesh::MeshLayout;
 using mesh::Purpose;
+using ::testing::ElementsAre;
 
 const Placement kExpertMatrix = Placement().split(0, Role::Expert).split(2, Role::Hidden);
 
-// How often each element of the tensor is covered by the slices `of(rank)` of the ranks that `counts`.
+// How often each element of the tensor is covered by the slices `of(rank)` of the ranks that
+// `counts`.
 template <class Counts, class Of>
 std::vector<int> coverage(const MeshLayout& layout, const Shape& global, int stage, Counts&& counts,
                           Of&& of) {
@@ -87,7 +88,7 @@ TEST_P(EveryFactoringOf, SlicesTileTheTensorAndEachElementHasOneOwner) {
 INSTANTIATE_TEST_SUITE_P(World, EveryFactoringOf, ::testing::Values(1, 2, 3, 4, 6, 8, 12, 16),
                          ::testing::PrintToStringParamName());
 
-// ---- the seam, by hand: [E, 2, F, D] for tensor 2 x expert 2 x shard 2 ----------------------------------
+// ---- the seam, by hand: [E, 2, F, D] for tensor 2 x expert 2 x shard 2
 
 // Eight ranks: expert_tensor = rank % 2, expert = rank / 2 % 2, copy of the expert = rank / 4.
 MeshLayout seam_layout() {
@@ -126,13 +127,14 @@ TEST(PlacementToSlice, OptimizerSliceIsThisRanksHalfOfTheBox) {
 TEST(PlacementToSlice, CheckpointRecordsTileTheTensorExactlyOnce) {
   expect_each_element_owned_once(seam_layout(), kSeamShape, kExpertMatrix);
   // Two replicas of everything: the second owns nothing, and the tensor is still covered once.
-  const MeshLayout twice({.data_replicate = 2, .data_shard = 4, .tensor = 2, .expert = 2,
-                          .expert_tensor = 2}, 16);
+  const MeshLayout twice(
+      {.data_replicate = 2, .data_shard = 4, .tensor = 2, .expert = 2, .expert_tensor = 2}, 16);
   expect_each_element_owned_once(twice, kSeamShape, kExpertMatrix);
   for (int rank = 0; rank < 16; ++rank) EXPECT_EQ(twice.owns(kExpertMatrix, rank), rank < 8);
 }
 
-// Gradient of element `at` as the tokens of one copy of the experts give it; small integers add exactly.
+// Gradient of element `at` as the tokens of one copy of the experts give it; small integers add
+// exactly.
 float gradient_from(int copy, std::int64_t at) {
   return static_cast<float>((at * 7 + copy * 5) % 11 - 4);
 }
@@ -147,7 +149,8 @@ TEST(PlacementToSlice, GradientNormOfThreadRanksIsTheSerialOne) {
     const mesh::ProcessMesh ranks(seam_layout(), world);
     const MeshLayout& layout = ranks.layout();
     const Slice box = layout.slice("experts", kSeamShape, kExpertMatrix, world.rank());
-    const Tensor gradient = Tensor::empty(Shape{box.numel()}, DType::F32, MemoryCategory::Gradients);
+    const Tensor gradient =
+        Tensor::empty(Shape{box.numel()}, DType::F32, MemoryCategory::Gradients);
     const int copy = layout.coordinates(world.rank()).expert_data;
     for_each_run(box, [&](std::int64_t at, std::int64_t in_box, std::int64_t count) {
       for (std::int64_t i = 0; i < count; ++i) {

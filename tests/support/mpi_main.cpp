@@ -1,6 +1,6 @@
-// GoogleTest's main for programs under mpirun. All ranks run the same tests in step. Rank 0 prints; after
-// each test it also prints what failed on other ranks, each message once. The first failed test ends the
-// program: the ranks may be out of step after it.
+// GoogleTest's main for programs under mpirun. All ranks run the same tests in step. Rank 0 prints;
+// after each test it also prints what failed on other ranks, each message once. The first failed
+// test ends the program: the ranks may be out of step after it.
 #include "support/mpi_main.h"
 
 #include <gtest/gtest.h>
@@ -39,7 +39,8 @@ std::vector<std::string> gather_texts(comm::Group& group, const std::string& tex
   group.all_gather(bytes_view(&size, sizeof size), bytes_view(sizes.data(), ranks * sizeof size))
       .wait();
   std::size_t longest = 0;
-  for (const std::uint64_t each : sizes) longest = std::max(longest, static_cast<std::size_t>(each));
+  for (const std::uint64_t each : sizes)
+    longest = std::max(longest, static_cast<std::size_t>(each));
   std::string padded = text;
   padded.resize(longest);
   std::string all(longest * ranks, '\0');
@@ -53,8 +54,7 @@ std::vector<std::string> gather_texts(comm::Group& group, const std::string& tex
 
 class TellOnce : public ::testing::EmptyTestEventListener {
  public:
-  explicit TellOnce(comm::World& world)
-      : report_(world.group().split(0, "test report")) {}
+  explicit TellOnce(comm::World& world) : report_(world.group().split(0, "test report")) {}
 
   bool failed() const { return failed_; }
 
@@ -101,7 +101,9 @@ int run_all(comm::World& world) {
 
 }  // namespace
 
-comm::World& mpi_world() { return *current_world; }
+comm::World& mpi_world() {
+  return *current_world;
+}
 
 int mpi_ranks() {
   const char* text = std::getenv("OMPI_COMM_WORLD_SIZE");

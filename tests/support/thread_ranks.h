@@ -20,7 +20,7 @@ namespace moe::testing {
 
 struct RankOptions {
   int threads_per_rank = 1;
-  std::optional<CpuIsa> isa{};   ///< default: the best this CPU has
+  std::optional<CpuIsa> isa{};  ///< default: the best this CPU has
   double timeout_seconds = 60;  ///< how long a collective waits for a peer
 };
 
@@ -67,8 +67,8 @@ inline void run_rank(comm::ThreadWorld& world, int rank, const RankOptions& opti
 
 }  // namespace detail
 
-/// Runs `body(world)` once per rank, all at the same time. When a rank throws (or a fatal assertion ends
-/// it) the others' waits throw instead of hanging, and the first failure is thrown here.
+/// Runs `body(world)` once per rank, all at the same time. When a rank throws (or a fatal assertion
+/// ends it) the others' waits throw instead of hanging, and the first failure is thrown here.
 inline void run_ranks(int ranks, const std::function<void(comm::Group&)>& body,
                       const RankOptions& options) {
   comm::ThreadWorld world(ranks, options.timeout_seconds);

@@ -1,4 +1,5 @@
-/// MPI's C interface, without the C++ bindings that MPI-3 removed. Included by this folder's sources only.
+/// MPI's C interface, without the C++ bindings that MPI-3 removed. Included by this folder's
+/// sources only.
 #pragma once
 
 #define OMPI_SKIP_MPICXX 1

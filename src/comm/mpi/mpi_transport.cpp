@@ -19,8 +19,8 @@ namespace {
 constexpr int kTag = 1;
 constexpr std::int64_t kLongestSleepUs = 50;
 
-// A thread that waits may poll as long as it keeps no rank of this node off its core; a worker beside a
-// computing thread may not.
+// A thread that waits may poll as long as it keeps no rank of this node off its core; a worker
+// beside a computing thread may not.
 constexpr Patience::Limits kUrgent{200, 200};
 constexpr Patience::Limits kUrgentOversubscribed{20, 200};
 constexpr Patience::Limits kBackground{20, 0};
@@ -145,8 +145,8 @@ void MpiTransport::wait_all() {
   Patience patience(kLongestSleepUs);
   for (;;) {
     int done = 0;
-    const int code = MPI_Testall(static_cast<int>(requests_.size()), requests_.data(), &done,
-                                 statuses_.data());
+    const int code =
+        MPI_Testall(static_cast<int>(requests_.size()), requests_.data(), &done, statuses_.data());
     if (code != MPI_SUCCESS || done != 0) return check_sizes(code);
     if (cancelled_.load(std::memory_order_relaxed)) give_up(cancel_reason());
     if (patience.is_time_to_check() && watch.seconds() > options_.timeout_seconds) {
@@ -171,9 +171,11 @@ void MpiTransport::check_sizes(int code) {
     MPI_Get_count(&statuses_[i], MPI_BYTE, &bytes);
     if (bytes == message.bytes) continue;
     failed_ = true;
-    throw TransportFailure(format("expected {} bytes, the peer sent {}: the ranks do not run the same "
-                                  "operation", message.bytes, bytes),
-                           {message.peer});
+    throw TransportFailure(
+        format("expected {} bytes, the peer sent {}: the ranks do not run the same "
+               "operation",
+               message.bytes, bytes),
+        {message.peer});
   }
 }
 

@@ -8,7 +8,8 @@
 
 namespace moe::comm {
 
-/// The transport of all ranks, on a communicator of its own. `local_ranks` of them share this node's cores.
+/// The transport of all ranks, on a communicator of its own. `local_ranks` of them share this
+/// node's cores.
 std::unique_ptr<Transport> make_mpi_world_transport(const MpiOptions& options, int local_ranks);
 
 }  // namespace moe::comm

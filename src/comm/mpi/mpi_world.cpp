@@ -13,7 +13,9 @@
 namespace moe::comm {
 namespace {
 
-bool is_set(const char* variable) { return std::getenv(variable) != nullptr; }
+bool is_set(const char* variable) {
+  return std::getenv(variable) != nullptr;
+}
 
 // True if this call started MPI.
 bool start_mpi() {
@@ -24,12 +26,14 @@ bool start_mpi() {
   if (running != 0) {
     MPI_Query_thread(&provided);
   } else if (MPI_Init_thread(nullptr, nullptr, MPI_THREAD_MULTIPLE, &provided) != MPI_SUCCESS) {
-    throw CommError("MPI did not start (MPI_Init_thread failed). HINT: start the program with mpirun");
+    throw CommError(
+        "MPI did not start (MPI_Init_thread failed). HINT: start the program with mpirun");
   }
   if (provided < MPI_THREAD_MULTIPLE) {
-    throw CommError(format("MPI gives thread level {}, but collectives run beside computation and need "
-                           "MPI_THREAD_MULTIPLE ({}). HINT: use an MPI built with thread support",
-                           provided, MPI_THREAD_MULTIPLE));
+    throw CommError(
+        format("MPI gives thread level {}, but collectives run beside computation and need "
+               "MPI_THREAD_MULTIPLE ({}). HINT: use an MPI built with thread support",
+               provided, MPI_THREAD_MULTIPLE));
   }
   return running == 0;
 }

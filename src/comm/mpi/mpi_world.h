@@ -7,7 +7,8 @@
 
 namespace moe::comm {
 
-/// True when this process is one of an MPI launcher's (mpirun, or srun with its PMI): MPI may be started.
+/// True when this process is one of an MPI launcher's (mpirun, or srun with its PMI): MPI may be
+/// started.
 bool is_launched_by_mpi();
 
 struct MpiOptions : WorldOptions {
@@ -16,8 +17,8 @@ struct MpiOptions : WorldOptions {
 };
 
 /// Starts MPI with MPI_THREAD_MULTIPLE if nobody has, and ends it again if it started it.
-/// @invariant an exception that unwinds through it leaves MPI unfinished, so that the launcher ends the
-///   other ranks instead of waiting for them
+/// @invariant an exception that unwinds through it leaves MPI unfinished, so that the launcher ends
+///   the other ranks instead of waiting for them
 class MpiWorld : public World {
  public:
   /// @throws CommError when MPI does not start or lacks thread support

@@ -8,8 +8,8 @@
 
 namespace moe::comm {
 
-/// First polls, then offers its core to others between polls, then sleeps between them. How long each
-/// phase lasts is the caller's choice; asleep it takes a few percent of a core.
+/// First polls, then offers its core to others between polls, then sleeps between them. How long
+/// each phase lasts is the caller's choice; asleep it takes a few percent of a core.
 class Patience {
  public:
   struct Limits {

@@ -67,9 +67,11 @@ void Channel::exchange(int rank, std::span<const SendPart> send,
     leave(lock);
   }
   if (wrong < send.size()) {
-    throw TransportFailure(format("expected {} bytes, the peer sent {}: the ranks do not run the same "
-                                  "operation", receive[wrong].bytes, sent),
-                           {static_cast<int>(wrong)});
+    throw TransportFailure(
+        format("expected {} bytes, the peer sent {}: the ranks do not run the same "
+               "operation",
+               receive[wrong].bytes, sent),
+        {static_cast<int>(wrong)});
   }
 }
 
@@ -100,9 +102,8 @@ void Channel::arrive(int rank) {
   const auto deadline = std::chrono::steady_clock::now() +
                         std::chrono::duration_cast<std::chrono::steady_clock::duration>(
                             std::chrono::duration<double>(timeout_seconds_));
-  const bool in_time = met_.wait_until(lock, deadline, [&] {
-    return meetings_ != meeting || aborted_;
-  });
+  const bool in_time =
+      met_.wait_until(lock, deadline, [&] { return meetings_ != meeting || aborted_; });
   if (meetings_ != meeting) return;
   if (in_time) {
     --arrived_;

@@ -1,5 +1,5 @@
-/// The meeting place of the threads of one group: they show each other their buffers and copy straight
-/// out of them.
+/// The meeting place of the threads of one group: they show each other their buffers and copy
+/// straight out of them.
 #pragma once
 
 #include <array>
@@ -17,9 +17,10 @@
 
 namespace moe::comm {
 
-/// @invariant after the arrival meeting of an exchange either all members copy or none does, so a failure
-///   never frees a buffer that someone still reads
-/// @cost no allocation per message; a small message is copied twice and needs one meeting instead of two
+/// @invariant after the arrival meeting of an exchange either all members copy or none does, so a
+///   failure never frees a buffer that someone still reads
+/// @cost no allocation per message; a small message is copied twice and needs one meeting instead
+/// of two
 /// @thread each member calls with its own rank, one call at a time
 class Channel {
  public:
@@ -56,8 +57,8 @@ class Channel {
 
   std::vector<int> world_ranks_;
   double timeout_seconds_;
-  // Two sets take turns: a set is written again only after everybody came to the next exchange, and so
-  // has finished reading it.
+  // Two sets take turns: a set is written again only after everybody came to the next exchange, and
+  // so has finished reading it.
   std::array<std::vector<Post>, 2> posts_;
   std::vector<std::uint64_t> exchanges_;  // per member
   std::vector<std::shared_ptr<Channel>> handover_;

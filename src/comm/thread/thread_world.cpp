@@ -100,7 +100,9 @@ ThreadWorld::ThreadWorld(int ranks, double timeout_seconds)
 
 ThreadWorld::~ThreadWorld() = default;
 
-int ThreadWorld::size() const { return members_->world->size(); }
+int ThreadWorld::size() const {
+  return members_->world->size();
+}
 
 std::unique_ptr<Group> ThreadWorld::group(int rank) {
   MOE_CHECK_GE(rank, 0);

@@ -1,0 +1,219 @@
+#include "run/train_run.h"
+
+#include <filesystem>
+
+#include "base/error.h"
+#include "base/format.h"
+#include "base/log.h"
+#include "checkpoint/resume.h"
+#include "checkpoint/retention.h"
+#include "checkpoint/folder.h"
+#include "data/data_sources.h"
+#include "metrics/loss_chart.h"
+#include "model/counts.h"
+#include "parallel/apply.h"
+#include "run/machine.h"
+#include "run/tokenizer_files.h"
+
+namespace moe::run {
+
+DType choose_compute_dtype(const RuntimeConfig& runtime, CpuIsa isa,
+                           const std::function<void(const std::string&)>& say) {
+  if (runtime.compute_dtype == "f32") return DType::F32;
+  if (isa == CpuIsa::Avx512Bf16 || runtime.emulate_bf16) return DType::BF16;
+  say(format("runtime.compute_dtype: bf16 is not native on this CPU ({}, {}); computing in f32",
+             cpu_model_name(), to_string(isa)));
+  return DType::F32;
+}
+
+std::unique_ptr<Model> build_model(const ModelConfig& config, const mesh::ProcessMesh& mesh) {
+  auto model = std::make_unique<Model>(config);
+  parallel::apply(*model, mesh);
+  return model;
+}
+
+namespace {
+
+/// The parts of a run on one rank, in the order they are built.
+class TrainRun {
+ public:
+  TrainRun(const RunConfig& config, comm::World& world)
+      : config_(config),
+        world_(world),
+        mesh_(parallel::make_layout(config.parallel, config.model, world.size()), world.group()) {
+  }
+
+  int run(const std::atomic<bool>& stop) {
+    check_batches();
+    open_data();
+    open_folder();
+    build_state();
+    resume();
+    train::LoopContext context = wire(stop);
+    const train::LoopResult result = train::run_loop(context);
+    finish(result);
+    return result.end == train::LoopEnd::Stopped ? kExitPreempted : 0;
+  }
+
+ private:
+  bool is_root() const { return world_.group().rank() == 0; }
+
+  void say(const std::string& text) const {
+    if (is_root()) log_info(text);
+  }
+
+  data::BatchLayout batch_layout() {
+    comm::Group& readers = mesh_.group(mesh::Purpose::ReadData);
+    return {.global_batch = config_.training.global_batch_size,
+            .micro_batch = config_.training.micro_batch_size,
+            .reader = readers.rank(),
+            .readers = readers.size()};
+  }
+
+  void check_batches() {
+    batch_layout().check();
+    // Thrown here, before a folder is touched.
+    optim::make_schedule(config_.schedule, config_.optimizer.learning_rate,
+                         config_.training.total_steps());
+  }
+
+  void open_data() {
+    data_ = data::open_data(config_.data, {.seed = static_cast<std::uint64_t>(config_.seed),
+                                           .sequence_length = config_.training.sequence_length,
+                                           .vocab_size = config_.model.vocab_size});
+    if (data_.held_out) {
+      held_out_ = std::make_unique<data::HeldOutLoader>(data_.held_out, batch_layout(),
+                                                        config_.training.sequence_length);
+    }
+  }
+
+  Path checkpoints() const { return config_.folder() / "checkpoints"; }
+
+  void open_folder() {
+    if (is_root()) {
+      std::filesystem::create_directories(checkpoints());
+      checkpoint::clean_leftovers(checkpoints());
+      write_file_atomically(config_.folder() / "config.resolved.yaml", print_run_config(config_));
+    }
+    world_.group().barrier().wait();
+  }
+
+  void build_state() {
+    const DType dtype = choose_compute_dtype(config_.runtime, current_context().stream.isa(),
+                                             [this](const std::string& text) { say(text); });
+    state_.mesh = &mesh_;
+    state_.model = build_model(config_.model, mesh_);
+    state_.model->set_recompute(config_.training.recompute);
+    state_.model->materialize(dtype, static_cast<std::uint64_t>(config_.seed));
+    state_.reducer = std::make_unique<parallel::GradReducer>(
+        state_.model->parameters(), mesh_,
+        parallel::ReducerOptions{.bucket_bytes = config_.parallel.bucket_mib << 20,
+                                 .overlap = config_.parallel.overlap});
+    state_.optimizer = optim::make_optimizer(config_.optimizer, state_.reducer->trained_tensors());
+    state_.schedule = optim::make_schedule(config_.schedule, config_.optimizer.learning_rate,
+                                           config_.training.total_steps());
+    state_.gradient_clip = config_.training.gradient_clip;
+  }
+
+  void resume() {
+    const checkpoint::Found found = checkpoint::resolve_resume(
+        config_.checkpoint.resume, checkpoints(), {.group = &world_.group()});
+    if (!found.checkpoint) return;
+    refuse_drift(*found.checkpoint);
+    train::restore_state(state_, *found.checkpoint);
+    say(format("resumed from {} (step {})", found.checkpoint->path().string(), state_.step));
+  }
+
+  void refuse_drift(const checkpoint::Checkpoint& checkpoint) const {
+    const RunConfig saved =
+        parse_run_config(checkpoint.header().config, checkpoint.path().string() + " (saved config)");
+    const ConfigDrift drift = compare_configs(saved, config_);
+    for (const std::string& line : drift.named) say("changed since the checkpoint: " + line);
+    if (!drift.refused.empty()) {
+      throw ConfigError(format(
+          "cannot resume from {}: these keys change the training:\n  {}\nHINT: restore them, or start anew with "
+          "checkpoint.resume=never and another name",
+          checkpoint.path().string(), fmt::join(drift.refused, "\n  ")));
+    }
+    const std::string now = data_.train->fingerprint();
+    if (const std::string then = train::data_fingerprint(checkpoint); then != now) {
+      throw DataError(format("cannot resume from {}: the training data changed: expected fingerprint {}, found {}",
+                             checkpoint.path().string(), then, now));
+    }
+  }
+
+  train::LoopContext wire(const std::atomic<bool>& stop) {
+    loader_ = std::make_unique<data::Loader>(
+        data_.train,
+        data::Loader::Options{.layout = batch_layout(),
+                              .sequence_length = config_.training.sequence_length,
+                              .prefetch = config_.data.prefetch},
+        state_.cursor);
+    if (is_root()) {
+      sinks_ = metrics::SinkSet({.folder = config_.folder(),
+                                 .total_steps = config_.training.total_steps(),
+                                 .resume_step = state_.step,
+                                 .config = config_.logging});
+    }
+    if (config_.logging.profile) {
+      const std::string file =
+          world_.size() == 1 ? "trace.json" : format("trace.{}.json", world_.rank());
+      trace_ = std::make_unique<metrics::Trace>(config_.folder() / file, world_.rank());
+    }
+    double roof = measure_gemm_roof();
+    world_.group().all_reduce_sum(View{&roof, DType::F64, 1, {1}, {1}}).wait();
+    current_context().allocator.reset_peaks();
+    return {.state = &state_,
+            .loader = loader_.get(),
+            .held_out = held_out_.get(),
+            .total_steps = config_.training.total_steps(),
+            .eval = config_.eval,
+            .checkpoint = config_.checkpoint,
+            .write = {.folder = checkpoints(), .retention = config_.checkpoint.retention()},
+            .checkpoint_context = {.config_yaml = print_run_config(config_),
+                                   .data_fingerprint = data_.train->fingerprint(),
+                                   .seed = static_cast<std::uint64_t>(config_.seed),
+                                   .attachments = tokenizer_attachments()},
+            .sinks = &sinks_,
+            .trace = trace_.get(),
+            .flops_per_token =
+                training_flops_per_token(config_.model, config_.training.sequence_length),
+            .roof_flops = roof,
+            .stop = &stop};
+  }
+
+  /// The tokenizer travels in every checkpoint.
+  std::map<std::string, Path> tokenizer_attachments() {
+    if (!is_root() || !data_.tokenizer) return {};
+    return save_tokenizer_files(*data_.tokenizer, config_.folder());
+  }
+
+  void finish(const train::LoopResult& result) {
+    sinks_.close();
+    if (trace_) trace_->close();
+    if (!is_root()) return;
+    metrics::write_loss_chart(config_.folder() / "metrics.jsonl", config_.folder() / "loss.svg",
+                              config_.name);
+    if (result.end == train::LoopEnd::Stopped) {
+      log_warning(format("stopped by a signal at step {}; the state is saved", state_.step));
+    }
+  }
+
+  RunConfig config_;
+  comm::World& world_;
+  mesh::ProcessMesh mesh_;
+  data::DataSet data_;
+  std::unique_ptr<data::HeldOutLoader> held_out_;
+  train::TrainState state_;
+  std::unique_ptr<data::Loader> loader_;
+  metrics::SinkSet sinks_;
+  std::unique_ptr<metrics::Trace> trace_ = std::make_unique<metrics::Trace>();
+};
+
+}  // namespace
+
+int train(const RunConfig& config, comm::World& world, const std::atomic<bool>& stop) {
+  return TrainRun(config, world).run(stop);
+}
+
+}  // namespace moe::run
