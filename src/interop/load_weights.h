@@ -2,7 +2,7 @@
 #pragma once
 
 #include "checkpoint/tensor_source.h"
-#include "nn/module.h"
+#include "model/model.h"
 
 namespace moe::interop {
 
