@@ -25,6 +25,8 @@ int main(int argc, char** argv) {
       ->check(CLI::IsMember({"f32", "bf16"}));
   app.add_option("--threads", threads, "threads of one rank")->check(CLI::PositiveNumber);
   app.add_flag("--json", options.json, "one JSON object");
+  std::string json_file;
+  app.add_option("--save-json", json_file, "also write the JSON object to this file");
   app.set_version_flag("--version", moe::run::version_line("moe-eval"));
   try {
     app.parse(argc, argv);
@@ -38,6 +40,7 @@ int main(int argc, char** argv) {
                                  moe::choose_cpu_isa());
       const moe::ContextScope scope(context);
       options.checkpoint = checkpoint;
+      options.json_file = json_file;
       const std::string told = moe::run::evaluate_checkpoint(options, *world);
       if (world->rank() == 0) std::cout << told;
       return 0;

@@ -78,6 +78,9 @@ std::string evaluate_checkpoint(const EvaluateOptions& options, comm::World& wor
                       });
   if (bar) bar->finish();
   const metrics::ExpertLoadReport report(routing.loads());
+  if (world.rank() == 0 && !options.json_file.empty()) {
+    write_file_atomically(options.json_file, as_json(evaluation, report, loaded));
+  }
   return options.json ? as_json(evaluation, report, loaded) : as_text(evaluation, report, loaded);
 }
 

@@ -16,6 +16,7 @@ struct EvaluateOptions {
   std::int64_t expert = 1;        ///< ranks the experts are spread over
   std::string compute_dtype;      ///< "" = as the run
   bool json = false;
+  Path json_file;                 ///< also write the JSON here; empty: nowhere
 };
 
 /// Held-out loss, bits per byte and the routing report, as text or JSON; the same on any number of ranks.
