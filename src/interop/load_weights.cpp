@@ -6,7 +6,7 @@
 
 namespace moe::interop {
 
-void load_parameters(nn::Module& model, const checkpoint::TensorSource& source) {
+void load_parameters(Model& model, const checkpoint::TensorSource& source) {
   const std::vector<nn::Parameter*> parameters = model.parameters();
   std::vector<checkpoint::ExpectedTensor> expected;
   for (const nn::Parameter* parameter : parameters) {
