@@ -76,12 +76,18 @@ bool is_told_elsewhere(comm::World& world) {
   }
 }
 
+/// A rank that has failed saves nothing more: what the launcher sends to end the job must end it.
+void let_signals_end_this_process() {
+  for (const int signal : {SIGTERM, SIGINT, SIGUSR1}) std::signal(signal, SIG_DFL);
+}
+
 }  // namespace
 
 int guarded(comm::World& world, const std::function<int()>& body) {
   try {
     return body();
   } catch (...) {
+    let_signals_end_this_process();
     // Rank 0 met the same failure and ends the job; should it not have, this rank tells it after all.
     if (is_told_elsewhere(world)) std::this_thread::sleep_for(std::chrono::seconds(5));
     const int code = tell_failure();
