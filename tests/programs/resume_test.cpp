@@ -2,6 +2,7 @@
 #include <sstream>
 
 #include "programs/programs.h"
+#include "support/tolerance.h"
 
 namespace moe::testing {
 namespace {
@@ -82,7 +83,8 @@ INSTANTIATE_TEST_SUITE_P(
 TEST(ResumeElsewhere, ContinuesOnTwoRanksWithinTolerance) {
   const Workplace place;
   prepare(place);
-  const std::string command = "moe-train small.yaml eval.final=false ";
+  // A loss that does not depend on how the batch is cut into micro-batches.
+  const std::string command = "moe-train small.yaml eval.final=false model.balance_loss=sequence ";
   ASSERT_EQ(place.run(command + "name=whole").code, 0);
   const Outcome stopped = stop_early(place, command + "name=cut", "cut");
   ASSERT_EQ(stopped.code, kExitPreempted) << stopped.all();
@@ -93,10 +95,12 @@ TEST(ResumeElsewhere, ContinuesOnTwoRanksWithinTolerance) {
   const auto whole = place.lines("runs/whole/metrics.jsonl");
   const auto cut = place.lines("runs/cut/metrics.jsonl");
   ASSERT_EQ(cut.size(), whole.size());
-  // The first steps after the change differ by the order of sums only; later, routing may flip on such differences.
+  // Steps after the change differ by the order of sums only, over the terms of a step's gradients.
+  constexpr std::int64_t kTerms = 1 << 14;
   for (std::size_t i = before; i < cut.size(); ++i) {
-    const double allowed = i < before + 3 ? 1e-5 : 0.05;
-    EXPECT_NEAR(cut[i].at("loss").get<double>(), whole[i].at("loss").get<double>(), allowed) << i;
+    const double expected = whole[i].at("loss").get<double>();
+    const double allowed = testing::tolerance(DType::F32, kTerms) * expected;
+    EXPECT_NEAR(cut[i].at("loss").get<double>(), expected, allowed) << i;
     EXPECT_EQ(cut[i].at("tokens"), whole[i].at("tokens"));
   }
 }
