@@ -134,6 +134,15 @@ MOE_INLINE void write_tile(const MicroArgs<Mode>& args, Accumulators<Mode, Rows,
 
 template <class Mode, int Rows, int Vectors>
 __attribute__((noinline)) void micro(const MicroArgs<Mode>& args) {
+  if (args.beta != 0) {  // c is needed at the end: fetch it meanwhile
+#pragma GCC unroll 16
+    for (int i = 0; i < Rows; ++i) {
+#pragma GCC unroll 4
+      for (int j = 0; j < Vectors; ++j) {
+        __builtin_prefetch(args.c + i * args.c_stride + j * kLanes<typename Mode::Acc>, 1);
+      }
+    }
+  }
   Accumulators<Mode, Rows, Vectors> acc;
   multiply<Mode, Rows, Vectors>(args, acc);
   write_tile<Mode, Rows, Vectors>(args, acc);
@@ -160,11 +169,11 @@ void multiply_panels(MicroArgs<Mode> args, std::int64_t rows, std::int64_t a_blo
   const auto* a = args.a;
   const auto* b = args.b;
   auto* c = args.c;
-  for (std::int64_t i = 0; i < rows; i += kMicroRows) {
-    args.a = a + i / kMicroRows * a_block;
-    for (std::int64_t j = 0; j < columns; j += kPanel<Mode>) {
-      args.b = b + j * args.depth;
-      args.columns = columns - j < kPanel<Mode> ? columns - j : kPanel<Mode>;
+  for (std::int64_t j = 0; j < columns; j += kPanel<Mode>) {
+    args.b = b + j * args.depth;
+    args.columns = columns - j < kPanel<Mode> ? columns - j : kPanel<Mode>;
+    for (std::int64_t i = 0; i < rows; i += kMicroRows) {
+      args.a = a + i / kMicroRows * a_block;
       args.c = c + i * args.c_stride + j;
       run_micro<Mode>(rows - i, args);
     }

@@ -12,10 +12,13 @@ namespace {
 /// result's bits. The sizes of blocks and tiles below are not.
 template <class Mode>
 constexpr std::int64_t kDepthBlock = 2048 / sizeof(typename Mode::Packed);
-constexpr std::int64_t kRowBlock = 96;  ///< rows of a packed at a time
-/// Most columns of a tile: with kDepthBlock, what of b is held in the second-level cache.
-template <class Mode>
-constexpr std::int64_t kColumnBlock = 192 * 4 / sizeof(typename Mode::Packed);
+/// Rows of a packed at a time: with kDepthBlock, what stays in the second-level cache while all
+/// columns pass by. CPUs with AVX-512 have at least twice the cache.
+constexpr std::int64_t kRowBlock = 24 * kMicroRows;
+/// Most columns of a tile, so that a is packed rarely.
+constexpr std::int64_t kMostColumns = 528;
+/// Most rows of a tile, so that b is packed rarely.
+constexpr std::int64_t kMostRows = 512;
 
 /// c = alpha * op(a) op(b) + beta * c over `depth`.
 template <class Mode, class S>
@@ -71,16 +74,16 @@ void multiply_rows(const Product<Mode, S>& x, const Block& rows, MicroArgs<Mode>
   multiply_panels<Mode>(args, rows.lanes, a_block, columns);
 }
 
-/// @shape tile.columns <= kColumnBlock
+/// @shape tile.columns <= kMostColumns
 template <class Mode, class S>
 void tile_product(const Product<Mode, S>& x, const Tile& tile,
                   const Output<typename Mode::Acc>& c) {
   using Packed = typename Mode::Packed;
   if (x.depth == 0) return scale_tile(tile, x.beta, c);
   const Scratch scratch(static_cast<std::int64_t>(sizeof(Packed)) * kDepthBlock<Mode> *
-                        (kColumnBlock<Mode> + kRowBlock));
+                        (kMostColumns + kRowBlock));
   Packed* panels = scratch.as<Packed>();
-  Packed* rows = panels + kDepthBlock<Mode> * kColumnBlock<Mode>;
+  Packed* rows = panels + kDepthBlock<Mode> * kMostColumns;
   constexpr std::int64_t kStep = kDepthBlock<Mode> * Mode::kSpan;
   for (std::int64_t depth = 0; depth < x.depth; depth += kStep) {
     const std::int64_t depths = x.depth - depth < kStep ? x.depth - depth : kStep;
@@ -142,18 +145,20 @@ struct Tiling {
 /// Every row of every tile is summed in the same order, so this changes no bit.
 template <class Mode>
 Tiling choose_tiling(std::int64_t rows, std::int64_t columns, std::int64_t products, int threads) {
-  constexpr std::int64_t kMostRows = 480;
+  constexpr std::int64_t kLeastRows = 48;
   std::int64_t most_rows = kMostRows;
-  std::int64_t most_columns = kColumnBlock<Mode>;
+  std::int64_t most_columns = kMostColumns;
   for (;;) {
     const Tiling tiling{cut_evenly(rows, most_rows, kMicroRows),
                         cut_evenly(columns, most_columns, kPanel<Mode>)};
     const std::int64_t tiles = products * tiling.rows.count * tiling.columns.count;
-    if (threads == 1 || tiles >= 4 * threads) return tiling;
-    if (most_rows > kRowBlock) {
-      most_rows /= 2;
-    } else if (most_columns > kPanel<Mode>) {
-      most_columns /= 2;
+    if (threads == 1 || tiles >= 2 * threads) return tiling;
+    const bool can_cut_rows = tiling.rows.size > kLeastRows;
+    const bool can_cut_columns = tiling.columns.size > kPanel<Mode>;
+    if (can_cut_rows && (tiling.rows.size >= tiling.columns.size || !can_cut_columns)) {
+      most_rows = tiling.rows.size / 2;
+    } else if (can_cut_columns) {
+      most_columns = tiling.columns.size / 2;
     } else {
       return tiling;
     }

@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "base/format.h"
 #include "base/log.h"
+#include "comm/launcher.h"
 #include "device/cpu_isa.h"
 
 namespace moe::run {
@@ -41,6 +42,17 @@ int tell_failure() {
 int guarded(const std::function<int()>& body) {
   try {
     return body();
+  } catch (...) {
+    return tell_failure();
+  }
+}
+
+int guarded_before_start(const std::function<int()>& body) {
+  try {
+    return body();
+  } catch (const Error& error) {
+    if (comm::launched_as().rank == 0) return tell_failure();
+    return error.exit_code();
   } catch (...) {
     return tell_failure();
   }
