@@ -30,10 +30,11 @@ class UnevenSource final : public data::SampleSource {
   void read(std::int64_t n, const data::SequenceView& out) const override {
     const auto length = out.tokens.size();
     const auto base = static_cast<std::uint64_t>(n) * (length + 2);
+    const std::size_t few = ignored_targets(n, length);
     for (std::size_t i = 0; i < length; ++i) {
       out.tokens[i] = static_cast<std::int32_t>(random_.below(vocab_size_, base + i));
       const auto next = static_cast<std::int32_t>(random_.below(vocab_size_, base + i + 1));
-      const bool ignored = i < static_cast<std::size_t>(n) * 3 % length;
+      const bool ignored = i < few;
       out.targets[i] = ignored ? data::kIgnoredTarget : next;
     }
     out.starts.assign(1, 0);
@@ -44,6 +45,11 @@ class UnevenSource final : public data::SampleSource {
   }
 
  private:
+  /// Drawn, so that readers differ in their totals too. None in sample 0.
+  std::size_t ignored_targets(std::int64_t n, std::size_t length) const {
+    return n == 0 ? 0 : random_.below(length, ~static_cast<std::uint64_t>(n));
+  }
+
   std::uint64_t vocab_size_;
   Random random_;
 };
