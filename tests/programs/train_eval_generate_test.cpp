@@ -2,6 +2,7 @@
 #include <cmath>
 
 #include "programs/programs.h"
+#include "support/tolerance.h"
 
 namespace moe::testing {
 namespace {
@@ -60,8 +61,10 @@ TEST_F(SmallRun, WritesOneMetricsLineAStepWithTheKeysOfTheContract) {
               ElementsAre("step", "tokens", "loss", "balance_loss", "z_loss", "grad_norm", "lr", "tokens_per_second",
                           "mfu", "step_seconds", "eval_loss", "eval_bits_per_byte"));
   // An untrained model knows nothing: ln(260) = 5.56 at first, and less once it has learned the letters.
-  EXPECT_NEAR(lines.front().at("loss").get<double>(), std::log(260.0), 0.2);
-  EXPECT_LT(last_loss(), 5.3);
+  const double knows_nothing = std::log(260.0);
+  EXPECT_GT(lines.front().at("loss").get<double>(), 0.95 * knows_nothing);
+  EXPECT_LT(lines.front().at("loss").get<double>(), 1.05 * knows_nothing);
+  EXPECT_LT(last_loss(), 0.95 * knows_nothing);
 }
 
 TEST_F(SmallRun, LaysOutItsFolder) {
@@ -86,7 +89,7 @@ TEST_F(SmallRun, EvaluatesToTheSameLossOnAnyNumberOfRanks) {
     ASSERT_EQ(told.code, 0) << told.all();
     const auto json = nlohmann::json::parse(told.output);
     const double loss = json.at("loss").get<double>();
-    EXPECT_NEAR(loss, last_loss(), 1e-6 * last_loss()) << ranks << " ranks";
+    EXPECT_NEAR(loss, last_loss(), testing::kSameEvaluation * last_loss()) << ranks << " ranks";
     EXPECT_EQ(json.at("step"), 12);
     EXPECT_EQ(json.at("tokens"), place_->read("held_out.txt").size() + 1) << "every byte and the end of the document, once";
     EXPECT_TRUE(json.contains("routing"));
@@ -96,7 +99,7 @@ TEST_F(SmallRun, EvaluatesToTheSameLossOnAnyNumberOfRanks) {
 TEST_F(SmallRun, EvaluatesWithExpertsSpreadOverRanks) {
   const Outcome told = place_->run("moe-eval runs/small --json --expert 2", 2);
   ASSERT_EQ(told.code, 0) << told.all();
-  EXPECT_NEAR(nlohmann::json::parse(told.output).at("loss").get<double>(), last_loss(), 1e-6 * last_loss());
+  EXPECT_NEAR(nlohmann::json::parse(told.output).at("loss").get<double>(), last_loss(), testing::kSameEvaluation * last_loss());
 }
 
 TEST_F(SmallRun, GeneratesTheSameGreedilyWithAndWithoutTheCache) {
