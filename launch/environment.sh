@@ -13,8 +13,9 @@ default OMPI_ALLOW_RUN_AS_ROOT_CONFIRM 1
 # More ranks than cores is a test's normal case; a rank has threads, so it is not bound to one core.
 default OMPI_MCA_rmaps_base_oversubscribe 1
 default OMPI_MCA_hwloc_base_binding_policy none
-# After SIGTERM a rank saves its state; mpirun's second of patience would cut that short.
-default OMPI_MCA_odls_base_sigkill_timeout 60
+# After SIGTERM a rank saves its state; mpirun's one second of patience would cut that short. mpirun waits this long after
+# every failure too, so large models should rather be stopped with SIGUSR1, which is forwarded without a limit.
+default OMPI_MCA_odls_base_sigkill_timeout 10
 # One machine without a fast network is no reason to warn.
 default OMPI_MCA_btl_base_warn_component_unused 0
 default OMPI_MCA_btl_openib_allow_ib 0

@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 #include "comm/backend.h"
+#include "comm/launcher.h"
 #include "run/machine.h"
 #include "run/program.h"
 #include "run/train_run.h"
@@ -27,19 +28,27 @@ std::string answer(const Options& options, const moe::run::RunConfig& config, in
   return moe::run::describe_run(config, ranks, options.json);
 }
 
-int run(const Options& options, moe::comm::World& world) {
+/// Everything that can be known before ranks are connected. @returns true if there is nothing more to do
+bool prepare(const Options& options, moe::run::RunConfig& config) {
   using namespace moe;
+  const comm::LaunchedAs self = comm::launched_as();
   if (options.print_reference) {
-    std::cout << run::config_reference();
-    return 0;
+    if (self.rank == 0) std::cout << run::config_reference();
+    return true;
   }
   if (options.config.empty()) throw ConfigError("expected a config file; see --help");
-  const run::RunConfig config = run::load_run_config(options.config, options.overrides);
+  config = run::load_run_config(options.config, options.overrides);
   if (options.print_config || options.dry_run) {
-    const std::string told = answer(options, config, world.size());
-    if (world.rank() == 0) std::cout << told;
-    return 0;
+    const std::string told = answer(options, config, self.size);
+    if (self.rank == 0) std::cout << told;
+    return true;
   }
+  run::describe_run(config, self.size, false);  // throws where the config does not fit the ranks
+  return false;
+}
+
+int run(const moe::run::RunConfig& config, moe::comm::World& world) {
+  using namespace moe;
   const int threads = run::choose_threads(config.runtime.threads, world.local_size());
   DeviceContext context(threads, choose_cpu_isa());
   context.emulate_bf16 = config.runtime.emulate_bf16;
@@ -69,9 +78,16 @@ int main(int argc, char** argv) {
     const int code = app.exit(error);
     return code == 0 ? 0 : 64;
   }
+  moe::run::RunConfig config;
+  bool done = false;
+  const int refused = moe::run::guarded_before_start([&] {
+    done = prepare(options, config);
+    return 0;
+  });
+  if (refused != 0 || done) return refused;
   moe::run::install_signal_handlers();
   return moe::run::guarded([&] {
     const auto world = moe::comm::make_world();
-    return moe::run::guarded(*world, [&] { return run(options, *world); });
+    return moe::run::guarded(*world, [&] { return run(config, *world); });
   });
 }

@@ -13,6 +13,7 @@ struct ForwardMemory {
   C* k;            // panels [width, kMicroRows]
   C* v;            // panels [keys, kPanel]
   C* score;        // [kKeys, kColumns]
+  C* across;       // [kMicroRows, kKeys], scores of few columns
   C* sum;          // o before its division, [kColumns, width]
   C* first;        // per column: first key, last key, running maximum and denominator, and what
   C* last;         // earlier sums are multiplied by
@@ -23,7 +24,7 @@ struct ForwardMemory {
   static constexpr std::int64_t kPanelWidth = kPanel<Plain<C>>;
   static std::int64_t size(std::int64_t width) {
     return width * (2 * kColumns + kKeys + 2 * kMicroRows) + kKeys * round_up(width, kPanelWidth) +
-           kKeys * kColumns + 5 * kColumns + 160;
+           kKeys * (kColumns + kMicroRows) + 5 * kColumns + 176;
   }
   ForwardMemory(C* data, std::int64_t width) {
     Pieces<C> pieces{data};
@@ -31,6 +32,7 @@ struct ForwardMemory {
     k = pieces.take(width * (kKeys + kMicroRows));
     v = pieces.take(kKeys * round_up(width, kPanelWidth));
     score = pieces.take(kKeys * kColumns);
+    across = pieces.take(kMicroRows * kKeys);
     sum = pieces.take(kColumns * width);
     first = pieces.take(kColumns);
     last = pieces.take(kColumns);
@@ -77,14 +79,18 @@ struct Forward {
     for (std::int64_t key = all.first / kKeys * kKeys; key < all.last; key += kKeys) {
       const Span tile{key, all.last - key < kKeys ? all.last : key + kKeys};
       if (meet(tile, all).empty()) continue;
-      const Block keys{0, tile.last - key, 0, x.width};
-      pack_panels<Mode, kMicroRows>(k.keys(x, columns.sequence, columns.group, key, true), keys,
-                                    memory.k);
       pack_panels<Mode, kPanelWidth>(v.keys(x, columns.sequence, columns.group, key, false),
                                      {0, x.width, 0, tile.last - key}, memory.v);
-      for (std::int64_t c = 0; c < columns.count; c += kPanelWidth) {
-        scores(tile, c, meet(ranges.of(c, kPanelWidth), tile), memory);
-        softmax(tile, c, ranges, memory);
+      if (few(columns)) {
+        few_scores(tile, columns, memory);
+        softmax(tile, 0, ranges, memory);
+      } else {
+        pack_panels<Mode, kMicroRows>(k.keys(x, columns.sequence, columns.group, key, true),
+                                      {0, tile.last - key, 0, x.width}, memory.k);
+        for (std::int64_t c = 0; c < columns.count; c += kPanelWidth) {
+          scores(tile, c, meet(ranges.of(c, kPanelWidth), tile), memory);
+          softmax(tile, c, ranges, memory);
+        }
       }
       for (std::int64_t c = 0; c < columns.count; c += kMicroRows) {
         const std::int64_t rows = columns.count - c < kMicroRows ? columns.count - c : kMicroRows;
@@ -97,15 +103,49 @@ struct Forward {
  private:
   void start(const ColumnBlock& columns, const ColumnRanges& ranges,
              const ForwardMemory<C>& memory) const {
-    pack_panels<Mode, kPanelWidth>(q.columns(x, columns, true), {0, columns.count, 0, x.width},
-                                   memory.q);
-    clear_row(memory.sum, kColumns * x.width);
+    const Block all{0, columns.count, 0, x.width};
+    if (few(columns)) {
+      pack_panels<Mode, kMicroRows>(q.columns(x, columns, true), all, memory.q);
+      clear_row(memory.score, kKeys * kColumns);  // lanes without a column stay zero
+    } else {
+      pack_panels<Mode, kPanelWidth>(q.columns(x, columns, true), all, memory.q);
+    }
+    clear_row(memory.sum, columns.count * x.width);
     for (std::int64_t c = 0; c < kColumns; ++c) {
       memory.first[c] = static_cast<C>(ranges.range[c].first);
       memory.last[c] = static_cast<C>(ranges.range[c].last);
       memory.maximum[c] = -static_cast<C>(__builtin_inf());
       memory.denominator[c] = 0;
       memory.factor[c] = 1;
+    }
+  }
+
+  /// When decoding, keys fill the registers, not columns. Each score is summed in the same order
+  /// either way.
+  static bool few(const ColumnBlock& columns) { return columns.count <= kMicroRows; }
+
+  void few_scores(Span tile, const ColumnBlock& columns, const ForwardMemory<C>& memory) const {
+    const std::int64_t keys = tile.last - tile.first;
+    pack_panels<Mode, kPanelWidth>(k.keys(x, columns.sequence, columns.group, tile.first, true),
+                                   {0, keys, 0, x.width}, memory.k);
+    MicroArgs<Mode> args{};
+    args.depth = x.width;
+    args.a = memory.q;
+    args.a_stride = kMicroRows;
+    args.b_stride = kPanelWidth;
+    args.c_stride = kKeys;
+    args.alpha = scale;
+    args.beta = 0;
+    for (std::int64_t j = 0; j < keys; j += kPanelWidth) {
+      args.b = memory.k + j * x.width;
+      args.c = memory.across + j;
+      args.columns = keys - j < kPanelWidth ? keys - j : kPanelWidth;
+      run_micro<Mode>(columns.count, args);
+    }
+    for (std::int64_t i = 0; i < keys; ++i) {
+      for (std::int64_t c = 0; c < columns.count; ++c) {
+        memory.score[i * kColumns + c] = memory.across[c * kKeys + i];
+      }
     }
   }
 

@@ -10,7 +10,8 @@ namespace moe::kernels {
 /// For each group g: c[r] = a[row[r]] op(b[g]) + beta * c[r], for r in [offset[g], offset[g+1]).
 /// @shape a [any, K]; row [R] i32 or absent (then row[r] = r); offset [G+1] i32, offset[0] = 0, offset[G] = R;
 ///   b [G, K, N], or [G, N, K] with transpose_b; c [R, N]. dtypes as in Gemm. Empty groups are normal.
-/// @det yes  @cost 2 R K N FLOP
+/// @det yes: each row has the bits that `gemm` gives it  @cost 2 R K N FLOP
+/// @throws ShapeError if offset does not rise from 0 to R, or an index is outside a
 struct GroupedGemm {
   View a;
   View row;

@@ -102,7 +102,7 @@ template <class Mode, int Width, class S>
 void copy_panels(const Operand<S>& x, const Block& block, typename Mode::Packed* to) {
   const std::int64_t depths = packed_depths<Mode>(block.depths);
   const std::int64_t whole = block.lanes / Width * Width;
-  constexpr std::int64_t kAhead = 8;
+  constexpr std::int64_t kAhead = 16;
   for (std::int64_t p = 0; p < depths; ++p) {
     const S* first = x.row_at(block.depth + Mode::kSpan * p) + block.lane;
     const S* second = second_row<Mode>(x, block, p);
@@ -165,13 +165,18 @@ MOE_INLINE void transpose4(const float* const (&rows)[4], std::int64_t at, float
   for (int i = 0; i < 4; ++i) _mm_storeu_ps(to + i * stride, r[i]);
 }
 
-/// Lanes [l, l + Count) of a panel, from rows that are lanes; `live` of them exist.
+/// Lanes [l, l + Count) of a panel, from rows that are lanes; `live` of them exist. The rows `ahead`
+/// are asked for meanwhile.
 template <class Mode, int Width, int Count, class S>
-MOE_INLINE void transpose_lanes(const S* const (&rows)[Count], int live, std::int64_t size,
-                                typename Mode::Packed* to) {
+MOE_INLINE void transpose_lanes(const S* const (&rows)[Count], const S* const (&ahead)[Count],
+                                int live, std::int64_t size, typename Mode::Packed* to) {
   std::int64_t p = 0;
   if constexpr (sizeof(typename Mode::Packed) == 4 && Count == 8) {
     for (; live == 8 && (p + 8) * Mode::kSpan <= size; p += 8) {
+      if (p % 16 == 0) {
+#pragma GCC unroll 8
+        for (int i = 0; i < 8; ++i) __builtin_prefetch(ahead[i] + p * Mode::kSpan);
+      }
       __m256 r[8];
 #pragma GCC unroll 8
       for (int i = 0; i < 8; ++i) r[i] = load_packed8<Mode>(rows[i] + p * Mode::kSpan);
@@ -188,16 +193,25 @@ MOE_INLINE void transpose_lanes(const S* const (&rows)[Count], int live, std::in
   }
 }
 
-/// One panel [packed depths, Width] from rows that are lanes; lanes that do not exist are zeros.
+/// The panel of the lanes from `first` on, from rows that are lanes; lanes that do not exist are zeros.
 template <class Mode, int Width, class S>
-void transpose_panel(const Operand<S>& x, const Block& block, typename Mode::Packed* to) {
+void transpose_panel(const Operand<S>& x, const Block& block, std::int64_t first,
+                     typename Mode::Packed* to) {
   constexpr int kCount = Width % 8 == 0 ? 8 : 4;
+  constexpr std::int64_t kAhead = 2 * kCount;
   for (int l = 0; l < Width; l += kCount) {
     const S* rows[kCount] = {};
-    const std::int64_t left = block.lanes - l;
+    const S* ahead[kCount] = {};
+    const std::int64_t left = block.lanes - first - l;
     const int live = left >= kCount ? kCount : left > 0 ? static_cast<int>(left) : 0;
-    for (int i = 0; i < live; ++i) rows[i] = x.row_at(block.lane + l + i) + block.depth;
-    transpose_lanes<Mode, Width, kCount>(rows, live, block.depths, to + l);
+    for (int i = 0; i < live; ++i) {
+      const std::int64_t lane = first + l + i;
+      rows[i] = x.row_at(block.lane + lane) + block.depth;
+      ahead[i] = lane + kAhead < block.lanes
+                     ? x.row_at(block.lane + lane + kAhead) + block.depth
+                     : rows[i];
+    }
+    transpose_lanes<Mode, Width, kCount>(rows, ahead, live, block.depths, to + l);
   }
 }
 
@@ -207,9 +221,7 @@ void pack_panels(const Operand<S>& x, const Block& block, typename Mode::Packed*
   if (!x.depth_contiguous) return copy_panels<Mode, Width>(x, block, to);
   const std::int64_t depths = packed_depths<Mode>(block.depths);
   for (std::int64_t l = 0; l < block.lanes; l += Width) {
-    const std::int64_t lanes = block.lanes - l < Width ? block.lanes - l : Width;
-    transpose_panel<Mode, Width>(x, {block.lane + l, lanes, block.depth, block.depths},
-                                 to + l * depths);
+    transpose_panel<Mode, Width>(x, block, l, to + l * depths);
   }
 }
 

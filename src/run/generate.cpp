@@ -35,6 +35,10 @@ Generated generate(Model& model, const std::vector<std::int32_t>& prompt,
   std::vector<std::int32_t> known = prompt;
   Generated result;
   for (std::int64_t i = 0; i < options.max_tokens; ++i) {
+    if (static_cast<std::int64_t>(known.size()) >= context) {
+      result.end = GenerateEnd::ContextFull;
+      return result;
+    }
     const Tensor logits = next_logits(model, known, i == 0 ? known.size() : 1, used);
     const Tensor single = logits.to(DType::F32);
     const std::int32_t token =
@@ -46,10 +50,6 @@ Generated generate(Model& model, const std::vector<std::int32_t>& prompt,
     result.tokens.push_back(token);
     known.push_back(token);
     if (on_token) on_token(token);
-    if (static_cast<std::int64_t>(known.size()) >= context) {
-      result.end = GenerateEnd::ContextFull;
-      return result;
-    }
   }
   return result;
 }
