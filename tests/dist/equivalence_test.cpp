@@ -2,6 +2,8 @@
 // does on the same micro-batches. Runs with thread ranks, and under mpirun with processes.
 #include <gtest/gtest.h>
 
+#include <ostream>
+
 #include "base/format.h"
 #include "dist/training.h"
 #include "support/worlds.h"
@@ -18,6 +20,15 @@ struct Row {
   bool capacity;
   std::string balance;
 };
+
+std::string name_of(const Row& row) {
+  return format("ranks{}_accumulate{}_{}_{}", row.ranks, row.accumulation,
+                row.capacity ? "capacity" : "dropless", row.balance);
+}
+
+void PrintTo(const Row& row, std::ostream* out) {
+  *out << name_of(row);
+}
 
 std::vector<Row> rows() {
   std::vector<Row> table;
@@ -87,8 +98,7 @@ TEST_P(Equivalence, EveryFactoringTrainsAsOneRank) {
 }
 
 std::string row_name(const ::testing::TestParamInfo<Row>& row) {
-  return format("ranks{}_accumulate{}_{}_{}", row.param.ranks, row.param.accumulation,
-                row.param.capacity ? "capacity" : "dropless", row.param.balance);
+  return name_of(row.param);
 }
 
 INSTANTIATE_TEST_SUITE_P(Dist, Equivalence, ::testing::ValuesIn(rows()), &row_name);
