@@ -161,8 +161,10 @@ void check_slice(const Slice& slice, const std::string& where) {
   }
   good = good && slice.flat_begin < slice.flat_end && slice.flat_end <= slice.size.numel();
   if (!good) {
-    throw CheckpointError(
-        format("{}: a piece lies outside its tensor: {}", where, to_string(slice)));
+    throw CheckpointError(format(
+        "{}: a piece lies outside its tensor {}: begin {}, size {}, flat {}..{}", where,
+        to_string(slice.global), format_shape({slice.begin.data(), slice.size.dims().size()}),
+        to_string(slice.size), slice.flat_begin, slice.flat_end));
   }
 }
 
