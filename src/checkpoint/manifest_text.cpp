@@ -118,7 +118,7 @@ std::vector<std::int64_t> counts_of(const Json& array, const std::string& where,
 Shape shape_of(const Json& array, const std::string& where) {
   const std::vector<std::int64_t> dims =
       counts_of(array, where, static_cast<std::size_t>(kMaxRank));
-  std::int64_t product = 8;  // bytes of the widest element
+  std::int64_t product = 16;  // so that Shape's limit of 2^59 elements is kept as well
   for (const std::int64_t size : dims) {
     if (__builtin_mul_overflow(product, std::max<std::int64_t>(size, 1), &product)) {
       throw CheckpointError(where + ": the number of elements overflows");
@@ -161,8 +161,10 @@ void check_slice(const Slice& slice, const std::string& where) {
   }
   good = good && slice.flat_begin < slice.flat_end && slice.flat_end <= slice.size.numel();
   if (!good) {
-    throw CheckpointError(
-        format("{}: a piece lies outside its tensor: {}", where, to_string(slice)));
+    throw CheckpointError(format(
+        "{}: a piece lies outside its tensor {}: begin {}, size {}, flat {}..{}", where,
+        to_string(slice.global), format_shape({slice.begin.data(), slice.size.dims().size()}),
+        to_string(slice.size), slice.flat_begin, slice.flat_end));
   }
 }
 

@@ -1,6 +1,5 @@
 #include <algorithm>
 #include <array>
-#include <limits>
 #include <tuple>
 #include <unordered_set>
 
@@ -20,6 +19,7 @@ constexpr std::array<SafetensorsDType, 22> kDTypes{{
     {"I64", 64},        {"U64", 64},
 }};
 
+constexpr std::uint64_t kMaxTensorBits = std::uint64_t{1} << 61;  // Shape counts to 2^59 elements
 constexpr const char* kMetadataKey = "__metadata__";
 
 bool has_control_bytes(std::string_view text) {
@@ -244,9 +244,8 @@ std::uint64_t bytes_of(const RawEntry& entry, const std::string& where) {
   bool empty = false;
   for (const std::uint64_t size : *entry.shape) {
     empty = empty || size == 0;
-    const bool overflow =
-        __builtin_mul_overflow(bits, std::max<std::uint64_t>(size, 1), &bits) ||
-        bits > static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max());
+    const bool overflow = __builtin_mul_overflow(bits, std::max<std::uint64_t>(size, 1), &bits) ||
+                          bits > kMaxTensorBits;
     if (overflow) {
       throw CheckpointError(
           format("{}: tensor '{}': its size overflows", where, shown(entry.name)));

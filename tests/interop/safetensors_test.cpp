@@ -135,6 +135,8 @@ TEST(Safetensors, RefusesEveryBrokenFileWithAReason) {
        "its size overflows"},
       {"overflow behind a 0", "{" + entry("w", "U8", "[0,9223372036854775807,16]", "[0,0]") + "}",
        0, "its size overflows"},
+      {"vast behind a 0", "{" + entry("w", "U8", "[0,1152921504606846976]", "[0,0]") + "}", 0,
+       "its size overflows"},
       {"sub-byte", "{" + entry("w", "F4", "[3]", "[0,2]") + "}", 2, "do not end on a byte"},
       {"too few bytes", "{" + entry("w", "F32", "[2]", "[0,4]") + "}", 4,
        "do not hold the 8 bytes"},
