@@ -95,8 +95,8 @@ TEST(ResumeElsewhere, ContinuesOnTwoRanksWithinTolerance) {
   const auto whole = place.lines("runs/whole/metrics.jsonl");
   const auto cut = place.lines("runs/cut/metrics.jsonl");
   ASSERT_EQ(cut.size(), whole.size());
-  // Steps after the change differ by the order of sums only, over the terms of a step's gradients.
-  constexpr std::int64_t kTerms = 1 << 14;
+  // Steps after the change differ by the order of sums only: a step's loss sums over its tokens.
+  constexpr std::int64_t kTerms = 4 * 32;
   for (std::size_t i = before; i < cut.size(); ++i) {
     const double expected = whole[i].at("loss").get<double>();
     const double allowed = testing::tolerance(DType::F32, kTerms) * expected;
