@@ -43,7 +43,7 @@ bool prepare(const Options& options, moe::run::RunConfig& config) {
     if (self.rank == 0) std::cout << told;
     return true;
   }
-  run::describe_run(config, self.size, false);  // throws where the config does not fit the ranks
+  run::require_fit(config, self.size);
   return false;
 }
 

@@ -51,6 +51,11 @@ class Group {
   virtual std::unique_ptr<Group> split(int color, const std::string& purpose) = 0;
 };
 
+/// numbers = their sums over the ranks, in place; waits. For the few figures ranks tell each other.
+void sum_over(Group& group, std::span<double> numbers);
+/// The largest of the ranks' numbers; waits.
+double max_over(Group& group, double number);
+
 /// The group of one rank: every collective is a copy or nothing at all.
 std::unique_ptr<Group> make_self_group(const std::string& purpose = "self");
 

@@ -14,11 +14,14 @@ void load_parameters(Model& model, const checkpoint::TensorSource& source) {
     expected.push_back({parameter->name(), parameter->spec().shape, {}});
   }
   checkpoint::require_tensors(source, expected);
-  for (const nn::Parameter* parameter : parameters) {
-    const Tensor& master = parameter->master();
-    source.read(parameter->name(), parameter->slice(), master.view());
-    parameter->publish();
-  }
+  fill_parameters(model, source);
+}
+
+void fill_parameters(nn::Module& model, const checkpoint::TensorSource& source) {
+  model.for_each_parameter([&](nn::Parameter& parameter) {
+    source.read(parameter.name(), parameter.slice(), parameter.master().view());
+    parameter.publish();
+  });
 }
 
 }  // namespace moe::interop

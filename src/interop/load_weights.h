@@ -11,4 +11,8 @@ namespace moe::interop {
 /// @throws CheckpointError listing every missing, unexpected or reshaped tensor, before anything is written
 void load_parameters(Model& model, const checkpoint::TensorSource& source);
 
+/// The same without asking what else the source holds (a checkpoint also has the optimizer's state).
+/// @throws CheckpointError naming a missing tensor; ShapeError for one of another shape
+void fill_parameters(nn::Module& model, const checkpoint::TensorSource& source);
+
 }  // namespace moe::interop

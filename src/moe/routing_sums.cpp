@@ -28,8 +28,7 @@ class GroupRoutingSums : public RoutingSums {
 
  protected:
   void sum_over_ranks(std::vector<double>& counts) override {
-    const auto size = static_cast<std::int64_t>(counts.size());
-    group_.all_reduce_sum(View{counts.data(), DType::F64, 1, {size}, {1}}).wait();
+    comm::sum_over(group_, counts);
   }
 
  private:

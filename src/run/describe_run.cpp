@@ -30,13 +30,20 @@ std::string as_text(const Json& told) {
 
 }  // namespace
 
+mesh::MeshLayout require_fit(const RunConfig& config, int ranks) {
+  mesh::MeshLayout layout = parallel::make_layout(config.parallel, config.model, ranks);
+  data::BatchLayout{.global_batch = config.training.global_batch_size,
+                    .micro_batch = config.training.micro_batch_size,
+                    .reader = 0,
+                    .readers = layout.degrees().data()}
+      .check();
+  optim::make_schedule(config.schedule, config.optimizer.learning_rate,
+                       config.training.total_steps());
+  return layout;
+}
+
 std::string describe_run(const RunConfig& config, int ranks, bool json) {
-  const mesh::MeshLayout layout = parallel::make_layout(config.parallel, config.model, ranks);
-  const data::BatchLayout batches{.global_batch = config.training.global_batch_size,
-                                  .micro_batch = config.training.micro_batch_size,
-                                  .reader = 0,
-                                  .readers = layout.degrees().data()};
-  batches.check();
+  const mesh::MeshLayout layout = require_fit(config, ranks);
   const ParameterCount count = count_parameters(config.model);
   const std::int64_t steps = config.training.total_steps();
   Json told;

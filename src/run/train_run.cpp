@@ -40,11 +40,10 @@ class TrainRun {
   TrainRun(const RunConfig& config, comm::World& world)
       : config_(config),
         world_(world),
-        mesh_(parallel::make_layout(config.parallel, config.model, world.size()), world.group()) {
+        mesh_(require_fit(config, world.size()), world.group()) {
   }
 
   int run(const std::atomic<bool>& stop) {
-    check_batches();
     open_data();
     // Whatever can be refused is refused before a folder is touched.
     const std::shared_ptr<checkpoint::Checkpoint> resumed = find_checkpoint();
@@ -70,13 +69,6 @@ class TrainRun {
             .micro_batch = config_.training.micro_batch_size,
             .reader = readers.rank(),
             .readers = readers.size()};
-  }
-
-  void check_batches() {
-    batch_layout().check();
-    // Thrown here, before a folder is touched.
-    optim::make_schedule(config_.schedule, config_.optimizer.learning_rate,
-                         config_.training.total_steps());
   }
 
   void open_data() {
@@ -167,7 +159,7 @@ class TrainRun {
       trace_ = std::make_unique<metrics::Trace>(config_.folder() / file, world_.rank());
     }
     double roof = measure_gemm_roof();
-    world_.group().all_reduce_sum(View{&roof, DType::F64, 1, {1}, {1}}).wait();
+    comm::sum_over(world_.group(), {&roof, 1});
     current_context().allocator.reset_peaks();
     return {.state = &state_,
             .loader = loader_.get(),

@@ -14,6 +14,10 @@ namespace moe::run {
 /// @throws every error type of base/error.h
 int train(const RunConfig& config, comm::World& world, const std::atomic<bool>& stop);
 
+/// The layout of this config on `ranks` ranks.
+/// @throws ConfigError when batches, schedule or layout do not fit; needs no connected rank and touches no folder
+mesh::MeshLayout require_fit(const RunConfig& config, int ranks);
+
 /// What `--dry-run` tells: mesh, parameters, FLOPs, memory by category. Touches no folder and no data.
 /// @throws ConfigError when the config does not fit `ranks`
 std::string describe_run(const RunConfig& config, int ranks, bool json);

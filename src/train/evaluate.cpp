@@ -22,7 +22,7 @@ Evaluation evaluate(Model& model, const data::HeldOutLoader& held_out, comm::Gro
     if (routing != nullptr) routing->add(loss.terms, input.mask_T);
     if (progress) progress(i + 1, count);
   }
-  group.all_reduce_sum(View{sums, DType::F64, 1, {2}, {1}}).wait();
+  comm::sum_over(group, sums);
   if (routing != nullptr) routing->sum_over(group);
   Evaluation result;
   result.tokens = static_cast<std::int64_t>(std::llround(sums[1]));

@@ -13,9 +13,8 @@ bool due(std::int64_t interval, std::int64_t step) { return interval > 0 && step
 
 /// True on every rank once any rank was asked to stop.
 bool stop_agreed(const LoopContext& context) {
-  double asked = context.stop != nullptr && context.stop->load() ? 1.0 : 0.0;
-  context.state->mesh->world().all_reduce_max(View{&asked, DType::F64, 1, {1}, {1}}).wait();
-  return asked != 0.0;
+  const bool asked = context.stop != nullptr && context.stop->load();
+  return comm::max_over(context.state->mesh->world(), asked ? 1.0 : 0.0) != 0.0;
 }
 
 std::optional<Evaluation> evaluate_if_due(LoopContext& context) {

@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "base/format.h"
+#include "interop/load_weights.h"
 
 namespace moe::train {
 namespace {
@@ -52,11 +53,6 @@ T value_in(const checkpoint::Checkpoint& checkpoint, const char* state, const ch
   }
 }
 
-void read_into(const checkpoint::TensorSource& source, const std::string& name,
-               const nn::Parameter& parameter, const Tensor& target) {
-  source.read(name, parameter.slice(), target.view());
-}
-
 }  // namespace
 
 checkpoint::State describe_state(const TrainState& state, const CheckpointContext& context) {
@@ -102,12 +98,9 @@ void restore_state(TrainState& state, const checkpoint::Checkpoint& checkpoint) 
       value_in<std::int64_t>(checkpoint, "cursor", "samples_consumed");
   state.step = value_in<std::int64_t>(checkpoint, "counters", "step");
   state.tokens = value_in<std::int64_t>(checkpoint, "counters", "tokens");
-  for (const auto& [name, parameter] : parameters) {
-    read_into(checkpoint, name, *parameter, parameter->master());
-    parameter->publish();
-  }
+  interop::fill_parameters(*state.model, checkpoint);
   for (const auto& moment : moments) {
-    read_into(checkpoint, moment.name, owner_of(parameters, moment.name), moment.value);
+    checkpoint.read(moment.name, moment.slice, moment.value.view());
   }
 }
 
@@ -118,9 +111,8 @@ void restore_weights(Model& model, const checkpoint::TensorSource& source) {
       throw CheckpointError(format("{}: {}: expected shape {}, found {}", source.description(), name,
                                    to_string(parameter->spec().shape), to_string(info.shape)));
     }
-    read_into(source, name, *parameter, parameter->master());
-    parameter->publish();
   }
+  interop::fill_parameters(model, source);
 }
 
 std::string data_fingerprint(const checkpoint::Checkpoint& checkpoint) {

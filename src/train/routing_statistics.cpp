@@ -71,8 +71,7 @@ void RoutingStatistics::sum_over(comm::Group& group) {
     values.push_back(static_cast<double>(counts.tokens));
     values.push_back(counts.entropy_sum);
   }
-  const auto size = static_cast<std::int64_t>(values.size());
-  group.all_reduce_sum(View{values.data(), DType::F64, 1, {size}, {1}}).wait();
+  comm::sum_over(group, values);
   std::size_t at = 0;
   const auto next = [&] { return static_cast<std::int64_t>(std::llround(values[at++])); };
   for (metrics::RoutingCounts& counts : counts_) {

@@ -13,11 +13,6 @@
 namespace moe::train {
 namespace {
 
-void sum(comm::Group& group, std::span<double> values) {
-  const auto size = static_cast<std::int64_t>(values.size());
-  group.all_reduce_sum(View{values.data(), DType::F64, 1, {size}, {1}}).wait();
-}
-
 /// Real ones: rows without a sample are padding.
 std::int64_t tokens_of(const data::StepBatches& batches) {
   std::int64_t tokens = 0;
@@ -45,7 +40,7 @@ StepCounts count(const data::StepBatches& batches, comm::Group& group) {
   double values[] = {static_cast<double>(batches.target_count),
                      static_cast<double>(tokens_of(batches)),
                      static_cast<double>(batches.micro_batches.size())};
-  sum(group, values);
+  comm::sum_over(group, values);
   return {values[0], values[1], values[2]};
 }
 
@@ -117,7 +112,7 @@ StepResult run_step(TrainState& state, const data::StepBatches& batches,
     const auto span = trace.span("reduce_wait");
     state.reducer->finish();
   }
-  sum(group, shares);
+  comm::sum_over(group, shares);
   StepResult result{.loss = shares[0], .balance_loss = shares[1], .z_loss = shares[2]};
   const auto span = trace.span("update");
   update(state, result);
