@@ -3,7 +3,7 @@
 #pragma once
 
 #include "kernels/common/dispatch.h"
-#include "kernels/gemm/pack.h"
+#include "kernels/gemm/few_rows.h"
 
 namespace moe::kernels::MOE_ISA {
 namespace {
@@ -74,12 +74,31 @@ void multiply_rows(const Product<Mode, S>& x, const Block& rows, MicroArgs<Mode>
   multiply_panels<Mode>(args, rows.lanes, a_block, columns);
 }
 
+template <int Rows = kFewRows>
+void few_rows_tile(const Product<Plain<float>, float>& x, const Tile& tile,
+                   const Output<float>& c) {
+  if constexpr (Rows > 1) {
+    if (tile.rows < Rows) return few_rows_tile<Rows - 1>(x, tile, c);
+  }
+  MicroArgs<Plain<float>> args{};
+  args.c = c.at(tile.row, tile.column);
+  args.c_stride = c.stride;
+  args.alpha = x.alpha;
+  args.beta = x.beta;
+  few_rows_product<Rows>(x.a, x.b, {tile.column, tile.columns, 0, x.depth}, tile.row,
+                         kDepthBlock<Plain<float>>, args);
+}
+
 /// @shape tile.columns <= kMostColumns
 template <class Mode, class S>
 void tile_product(const Product<Mode, S>& x, const Tile& tile,
                   const Output<typename Mode::Acc>& c) {
   using Packed = typename Mode::Packed;
   if (x.depth == 0) return scale_tile(tile, x.beta, c);
+  if constexpr (sizeof(Packed) == 4 && sizeof(S) == 4) {
+    const bool few = tile.rows <= kFewRows && x.a.depth_contiguous && x.b.depth_contiguous;
+    if (few) return few_rows_tile(x, tile, c);
+  }
   const Scratch scratch(static_cast<std::int64_t>(sizeof(Packed)) * kDepthBlock<Mode> *
                         (kMostColumns + kRowBlock));
   Packed* panels = scratch.as<Packed>();
