@@ -141,23 +141,38 @@ void tile_product(const Product<Mode, S>& x, const Tile& tile, const Output<BFlo
   }
 }
 
-/// A cut into tiles of equal size (but the last ones).
+/// An extent cut into tiles of whole units, as equal as can be.
 struct Cut {
-  std::int64_t size = 0;   ///< of one tile
+  std::int64_t extent = 0;
+  std::int64_t unit = 1;
   std::int64_t count = 0;  ///< of tiles
-};
 
-MOE_INLINE Cut cut_evenly(std::int64_t extent, std::int64_t most, std::int64_t multiple) {
-  if (extent == 0) return {};
-  const std::int64_t parts = (extent + most - 1) / most;
-  const std::int64_t each = (extent + parts - 1) / parts;
-  const std::int64_t size = (each + multiple - 1) / multiple * multiple;
-  return {size, (extent + size - 1) / size};
-}
+  MOE_INLINE static Cut evenly(std::int64_t extent, std::int64_t most, std::int64_t unit) {
+    return {extent, unit, (extent + most - 1) / most};
+  }
+  MOE_INLINE std::int64_t units() const { return (extent + unit - 1) / unit; }
+  MOE_INLINE std::int64_t first(std::int64_t tile) const { return tile * units() / count * unit; }
+  MOE_INLINE std::int64_t size(std::int64_t tile) const {
+    const std::int64_t end = first(tile + 1);
+    return (end < extent ? end : extent) - first(tile);
+  }
+  /// Of the largest tile.
+  MOE_INLINE std::int64_t most() const {
+    return count == 0 ? 0 : (units() + count - 1) / count * unit;
+  }
+};
 
 struct Tiling {
   Cut rows;
   Cut columns;
+
+  MOE_INLINE std::int64_t tiles() const { return rows.count * columns.count; }
+  /// Tiles that share columns stand together.
+  MOE_INLINE Tile tile(std::int64_t at) const {
+    const std::int64_t row = at % rows.count;
+    const std::int64_t column = at / rows.count;
+    return {rows.first(row), rows.size(row), columns.first(column), columns.size(column)};
+  }
 };
 
 /// Large tiles, so that packing is cheap beside multiplying; smaller ones where threads would idle.
@@ -165,19 +180,19 @@ struct Tiling {
 template <class Mode>
 Tiling choose_tiling(std::int64_t rows, std::int64_t columns, std::int64_t products, int threads) {
   constexpr std::int64_t kLeastRows = 48;
+  constexpr std::int64_t kUnit = kPanel<Mode>;
   std::int64_t most_rows = kMostRows;
-  std::int64_t most_columns = kMostColumns;
+  std::int64_t most_columns = kMostColumns - kUnit;  // tiles may be a unit larger than equal parts
   for (;;) {
-    const Tiling tiling{cut_evenly(rows, most_rows, kMicroRows),
-                        cut_evenly(columns, most_columns, kPanel<Mode>)};
-    const std::int64_t tiles = products * tiling.rows.count * tiling.columns.count;
-    if (threads == 1 || tiles >= 2 * threads) return tiling;
-    const bool can_cut_rows = tiling.rows.size > kLeastRows;
-    const bool can_cut_columns = tiling.columns.size > kPanel<Mode>;
-    if (can_cut_rows && (tiling.rows.size >= tiling.columns.size || !can_cut_columns)) {
-      most_rows = tiling.rows.size / 2;
-    } else if (can_cut_columns) {
-      most_columns = tiling.columns.size / 2;
+    const Tiling tiling{Cut::evenly(rows, most_rows, kMicroRows),
+                        Cut::evenly(columns, most_columns, kUnit)};
+    if (threads == 1 || products * tiling.tiles() >= 2 * threads) return tiling;
+    const std::int64_t tall = tiling.rows.most();
+    const std::int64_t wide = tiling.columns.most();
+    if (tall > kLeastRows && (tall >= wide || wide <= kUnit)) {
+      most_rows = tall / 2;
+    } else if (wide > kUnit) {
+      most_columns = wide / 2;
     } else {
       return tiling;
     }
