@@ -25,8 +25,12 @@ struct Arguments {
   bool config = false;
 };
 
-void print(const std::string& text) { std::cout << text << '\n'; }
-void print(const Json& json) { print(json.dump(2)); }
+void print(const std::string& text) {
+  std::cout << text << '\n';
+}
+void print(const Json& json) {
+  print(json.dump(2));
+}
 
 std::shared_ptr<Checkpoint> open_quickly(const std::string& path) {
   OpenOptions options;
@@ -42,11 +46,16 @@ int list(const Arguments& arguments) {
                  "tokens", "state"));
   }
   for (const ListedStep& step : steps) {
-    const std::string state =
-        !step.fault.empty() ? step.fault : arguments.verify ? "verified" : "complete";
-    all.push_back({{"step", step.step}, {"path", step.path.string()}, {"bytes", step.bytes},
-                   {"tensors", step.tensors}, {"ranks", step.ranks},
-                   {"consumed_tokens", step.consumed_tokens}, {"fault", step.fault}});
+    const std::string state = !step.fault.empty() ? step.fault
+                              : arguments.verify  ? "verified"
+                                                  : "complete";
+    all.push_back({{"step", step.step},
+                   {"path", step.path.string()},
+                   {"bytes", step.bytes},
+                   {"tensors", step.tensors},
+                   {"ranks", step.ranks},
+                   {"consumed_tokens", step.consumed_tokens},
+                   {"fault", step.fault}});
     if (!arguments.json) {
       print(format("{:>10}  {:>12}  {:>7}  {:>5}  {:>14}  {}", step.step,
                    moe::human_bytes(double(step.bytes)), step.tensors, step.ranks,
@@ -90,7 +99,8 @@ Json show_json(const Checkpoint& checkpoint) {
 template <class Value>
 std::string joined(const std::map<std::string, Value>& values) {
   std::string text;
-  for (const auto& [key, value] : values) text += format("{}{} {}", text.empty() ? "" : ", ", key, value);
+  for (const auto& [key, value] : values)
+    text += format("{}{} {}", text.empty() ? "" : ", ", key, value);
   return text;
 }
 
@@ -145,8 +155,10 @@ int compare(const Arguments& arguments) {
   const auto tensors = compare_tensors(*a, *b);
   Json list = Json::array();
   for (const TensorDifference& tensor : tensors) {
-    list.push_back({{"name", tensor.name}, {"reason", tensor.reason},
-                    {"elements", tensor.elements}, {"largest", tensor.largest}});
+    list.push_back({{"name", tensor.name},
+                    {"reason", tensor.reason},
+                    {"elements", tensor.elements},
+                    {"largest", tensor.largest}});
     if (!arguments.json) {
       print(format("{}: {}{}", tensor.name, tensor.reason,
                    tensor.elements == 0 ? ""
@@ -189,8 +201,9 @@ int dispatch(const CLI::App& app, const Arguments& arguments) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  CLI::App app{"Looks at checkpoints. Exit codes: 0 good (compare: equal), 1 compare: tensors differ, "
-               "64 usage, 66 damaged or absent."};
+  CLI::App app{
+      "Looks at checkpoints. Exit codes: 0 good (compare: equal), 1 compare: tensors differ, "
+      "64 usage, 66 damaged or absent."};
   app.set_version_flag("--version", "moe-checkpoint " MOE_VERSION);
   app.require_subcommand(1);
   Arguments arguments;

@@ -9,6 +9,7 @@
 #include "data/commands/prepare.h"
 #include "data/commands/split.h"
 #include "data/commands/train_tokenizer.h"
+#include "run/unigram.h"
 
 namespace moe::data {
 namespace {
@@ -141,6 +142,17 @@ void add_verify(CLI::App& program) {
   app->callback([=] { std::cout << verify_report(*prefix, *json, *vocab_size); });
 }
 
+void add_unigram(CLI::App& program) {
+  auto train = std::make_shared<std::string>();
+  auto held_out = std::make_shared<std::string>();
+  CLI::App* app = program.add_subcommand(
+      "unigram", "bits per byte of held-out tokens under the training tokens' frequencies");
+  app->add_option("--train", *train, "PREFIX of the training shard")->required();
+  app->add_option("--held-out", *held_out, "PREFIX of the held-out shard")->required();
+  app->callback(
+      [=] { std::cout << format("{:.4f}\n", run::unigram_of_shards(*train, *held_out)); });
+}
+
 void add_split(CLI::App& program) {
   auto options = std::make_shared<SplitOptions>();
   auto train = std::make_shared<std::string>();
@@ -175,6 +187,7 @@ int run(int argc, char** argv) {
   add_inspect(program);
   add_verify(program);
   add_split(program);
+  add_unigram(program);
   for (CLI::App* app : program.get_subcommands({})) {
     app->set_version_flag("--version", "moe-data " MOE_VERSION);
   }

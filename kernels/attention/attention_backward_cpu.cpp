@@ -173,7 +173,7 @@ struct Backward {
       across_keys(memory.q_rows, memory.k_across, scale, c, rows, seen, tile, memory.p);
       across_keys(memory.do_rows, memory.v_across, C(1), c, rows, seen, tile, memory.ds);
       for (std::int64_t i = c; i < c + rows; ++i) {
-        differentiate(block, i, meet(ranges.range[i], tile), tile, memory);
+        differentiate(block, i, ranges.range[i], tile, memory);
       }
       if (!seen.empty()) add_dq(task, block, c, rows, seen, tile, keys, memory);
     }
@@ -203,33 +203,47 @@ struct Backward {
   }
 
   /// One column: p = e^(score - logsumexp), ds = p (dp - delta); zeros where the column sees nothing.
-  void differentiate(const ColumnBlock& block, std::int64_t c, Span seen, Span tile,
+  ///
+  /// Where the tile has all keys of the column, delta is the mean of the very dp that it is taken from. What
+  /// cancels in exact arithmetic then cancels here (a column with one key has ds = 0), while o * do, summed in
+  /// another order, would leave rounding errors larger than the gradients of short sequences.
+  void differentiate(const ColumnBlock& block, std::int64_t c, Span range, Span tile,
                      const Memory& memory) const {
     C* p = memory.p + c * kKeys;
     C* ds = memory.ds + c * kKeys;
+    const Span seen = meet(range, tile);
     if (seen.empty()) {
       clear_row(p, kKeys);
       clear_row(ds, kKeys);
       return;
     }
     const std::int64_t at = block.token(x, c) * x.heads + block.head(x, c);
+    const Span lanes{(seen.first - tile.first) / kLanes<C> * kLanes<C>,
+                     round_up(seen.last - tile.first, kLanes<C>)};
+    clear_row(p, lanes.first);
+    clear_row(ds, lanes.first);
+    clear_row(p + lanes.last, kKeys - lanes.last);
+    clear_row(ds + lanes.last, kKeys - lanes.last);
     const Vec<C> base = broadcast(logsumexp[at]);
-    const Vec<C> pull = broadcast(delta[at]);
     const Vec<C> first = broadcast(static_cast<C>(seen.first - tile.first));
     const Vec<C> last = broadcast(static_cast<C>(seen.last - tile.first));
-    for (std::int64_t j = 0; j < kKeys; j += kLanes<C>) {
-      const bool outside = j + kLanes<C> <= seen.first - tile.first || seen.last - tile.first <= j;
-      if (outside) {
-        store(p + j, zero<C>());
-        store(ds + j, zero<C>());
-        continue;
-      }
+    Vec<C> mass = zero<C>();
+    Vec<C> pulled = zero<C>();
+    for (std::int64_t j = lanes.first; j < lanes.last; j += kLanes<C>) {
       const Vec<C> key = load(memory.lane_key + j);
       const auto inside = (first <= key) & (key < last);
-      const Vec<C> probability = exp(load(p + j) - base);
-      const Vec<C> gradient = probability * (load(ds + j) - pull);
-      store(p + j, select(inside, probability, zero<C>()));
-      store(ds + j, select(inside, gradient, zero<C>()));
+      const Vec<C> probability = select(inside, exp(load(p + j) - base), zero<C>());
+      const Vec<C> dp = select(inside, load(ds + j), zero<C>());
+      store(p + j, probability);
+      store(ds + j, dp);
+      mass += probability;
+      pulled += probability * dp;
+    }
+    const bool whole = tile.first <= range.first && range.last <= tile.last;
+    const Vec<C> pull = broadcast(whole ? reduce_add(pulled) / reduce_add(mass) : delta[at]);
+    for (std::int64_t j = lanes.first; j < lanes.last; j += kLanes<C>) {
+      // Lanes without a key have p = 0.
+      store(ds + j, load(p + j) * (load(ds + j) - pull));
     }
   }
 

@@ -112,8 +112,12 @@ MOE_INLINE Vec<double> erf(Vec<double> x) {
 }
 
 /// One number.
-MOE_INLINE float sqrt(float x) { return __builtin_sqrtf(x); }
-MOE_INLINE double sqrt(double x) { return __builtin_sqrt(x); }
+MOE_INLINE float sqrt(float x) {
+  return __builtin_sqrtf(x);
+}
+MOE_INLINE double sqrt(double x) {
+  return __builtin_sqrt(x);
+}
 MOE_INLINE float log(float x) {
   return __builtin_logf(x);
 }

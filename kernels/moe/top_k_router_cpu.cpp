@@ -121,28 +121,22 @@ struct Token {
     if (mass <= C(0)) return {C(0), C(0)};
     return {share / mass, shift};
   }
-  /// probability * d loss / d probability, by way of choice k.
-  MOE_INLINE C pull(std::int64_t k, Slope at) const {
-    return expert[k] < 0 ? C(0) : at.scale * (dweight[k] - at.shift) * probability[expert[k]];
-  }
-
   MOE_INLINE void write_dlogits(C* out) const {
+    // The whole of d loss / d probability first: where the softmax cancels it, it cancels exactly.
+    for_vectors<C>(experts, [=, this](std::int64_t i, auto lanes) {
+      store(out + i, dprobability != nullptr ? load(dprobability + i, lanes) : zero<C>(), lanes);
+    });
     const Slope at = slope();
-    C dot = C(0);
-    if (dprobability != nullptr) {
-      dot = reduce_add(sum_vectors<C>(experts, [this](std::int64_t i, auto lanes) {
-        return load(probability + i, lanes) * load(dprobability + i, lanes);
-      }));
+    for (std::int64_t k = 0; k < choices; ++k) {
+      if (expert[k] >= 0) out[expert[k]] += at.scale * (dweight[k] - at.shift);
     }
-    for (std::int64_t k = 0; k < choices; ++k) dot += pull(k, at);
+    const C dot = reduce_add(sum_vectors<C>(experts, [=, this](std::int64_t i, auto lanes) {
+      return load(probability + i, lanes) * load(out + i, lanes);
+    }));
     const Vec<C> shift = broadcast(dlogsumexp - dot);
     for_vectors<C>(experts, [=, this](std::int64_t i, auto lanes) {
-      const Vec<C> d = dprobability != nullptr ? load(dprobability + i, lanes) + shift : shift;
-      store(out + i, load(probability + i, lanes) * d, lanes);
+      store(out + i, load(probability + i, lanes) * (load(out + i, lanes) + shift), lanes);
     });
-    for (std::int64_t k = 0; k < choices; ++k) {
-      if (expert[k] >= 0) out[expert[k]] += pull(k, at);
-    }
   }
 };
 

@@ -9,8 +9,8 @@
 
 namespace moe::checkpoint {
 
-/// The vote. Runs `body` on this rank, then returns on every rank if it went well on all of them, or
-/// throws CheckpointError on every rank with the reason of the lowest rank that failed.
+/// The vote. Runs `body` on this rank, then returns on every rank if it went well on all of them,
+/// or throws CheckpointError on every rank with the reason of the lowest rank that failed.
 /// @comm one all-reduce of 8 bytes; on failure two broadcasts more
 void on_all_ranks(comm::Group& group, const std::function<void()>& body);
 

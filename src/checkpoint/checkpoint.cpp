@@ -15,8 +15,8 @@ constexpr std::size_t kMaxOpenShards = 32;
 constexpr std::int64_t kMaxWindowChunks = 8;
 constexpr std::int64_t kDirectBytes = std::int64_t{4} << 20;
 
-/// Reads rising, possibly scattered ranges of one dataset through a window of whole chunks, so that no
-/// chunk is decoded twice and memory stays bounded.
+/// Reads rising, possibly scattered ranges of one dataset through a window of whole chunks, so that
+/// no chunk is decoded twice and memory stays bounded.
 class PieceReader {
  public:
   PieceReader(const ShardFile& shard, const Piece& piece, DType dtype)
@@ -61,8 +61,7 @@ class PieceReader {
 
 }  // namespace
 
-Checkpoint::Checkpoint(Path path, Manifest manifest,
-                       std::function<void(const Path&)> on_open_shard)
+Checkpoint::Checkpoint(Path path, Manifest manifest, std::function<void(const Path&)> on_open_shard)
     : path_(std::move(path)),
       manifest_(std::move(manifest)),
       on_open_shard_(std::move(on_open_shard)) {

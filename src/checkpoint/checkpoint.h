@@ -1,5 +1,5 @@
-/// Loading: a committed step folder as a TensorSource. Any slice of any tensor is put together from the
-/// slices that were saved, so every layout loads under every other.
+/// Loading: a committed step folder as a TensorSource. Any slice of any tensor is put together from
+/// the slices that were saved, so every layout loads under every other.
 #pragma once
 
 #include <functional>
@@ -14,8 +14,8 @@
 namespace moe::checkpoint {
 
 struct OpenOptions {
-  /// Ranks that open the same checkpoint together: each verifies its share of the files, and all of them
-  /// succeed or fail alike. Null: this rank alone.
+  /// Ranks that open the same checkpoint together: each verifies its share of the files, and all of
+  /// them succeed or fail alike. Null: this rank alone.
   comm::Group* group = nullptr;
   /// Compare every file's digest. Without it only the manifest and the file sizes are checked.
   bool verify = true;
@@ -63,11 +63,12 @@ class Checkpoint : public TensorSource {
   mutable std::map<std::int64_t, std::shared_ptr<const ShardFile>> open_;
 };
 
-/// Opens a step folder. The manifest, the sizes and digests of all files, and the coverage of every tensor
-/// are checked first; HDF5 opens a shard only when something is read from it.
+/// Opens a step folder. The manifest, the sizes and digests of all files, and the coverage of every
+/// tensor are checked first; HDF5 opens a shard only when something is read from it.
 /// @comm with a group: the manifest is broadcast, one vote
 /// @throws CheckpointError(path, expected, found), on all ranks of the group
-std::shared_ptr<Checkpoint> open_checkpoint(const Path& step_folder, const OpenOptions& options = {});
+std::shared_ptr<Checkpoint> open_checkpoint(const Path& step_folder,
+                                            const OpenOptions& options = {});
 
 /// The manifest is intact and every file has its size; digests are not read.
 bool looks_complete(const Path& step_folder);

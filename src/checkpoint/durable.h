@@ -10,12 +10,13 @@
 
 namespace moe::checkpoint {
 
-/// Told what is about to happen ("write shard_00000.h5", "commit"), in order; may throw. For tests that
-/// stop a save at every step, and for progress.
+/// Told what is about to happen ("write shard_00000.h5", "commit"), in order; may throw. For tests
+/// that stop a save at every step, and for progress.
 using Observer = std::function<void(std::string_view event)>;
 
-/// Creates `path` (which must not exist) with these bytes: reserves the space first, writes, fsyncs,
-/// closes. @throws CheckpointError(path, reason: disk full, quota, I/O error); the file is removed then
+/// Creates `path` (which must not exist) with these bytes: reserves the space first, writes,
+/// fsyncs, closes. @throws CheckpointError(path, reason: disk full, quota, I/O error); the file is
+/// removed then
 void write_durably(const Path& path, std::span<const std::byte> bytes, const Observer& observer);
 
 /// Copies a file in the same manner; returns its size and digest.
@@ -25,8 +26,8 @@ struct CopiedFile {
 };
 CopiedFile copy_durably(const Path& from, const Path& to, const Observer& observer);
 
-/// Renames `from` to `to`; an existing folder at `to` is exchanged in one step and then removed. The parent
-/// is fsynced. @throws CheckpointError(path, reason)
+/// Renames `from` to `to`; an existing folder at `to` is exchanged in one step and then removed.
+/// The parent is fsynced. @throws CheckpointError(path, reason)
 void rename_durably(const Path& from, const Path& to);
 
 /// Removes a folder so that it is never seen half there: renamed to a `.tmp-` name first.

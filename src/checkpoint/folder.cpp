@@ -25,7 +25,9 @@ std::vector<std::string> names_in(const Path& folder) {
 
 }  // namespace
 
-std::string step_name(std::int64_t step) { return format("step_{:08d}", step); }
+std::string step_name(std::int64_t step) {
+  return format("step_{:08d}", step);
+}
 
 std::optional<std::int64_t> step_from_name(std::string_view name) {
   if (!name.starts_with(kStepPrefix)) return {};

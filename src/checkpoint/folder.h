@@ -17,13 +17,15 @@ inline constexpr const char* kLatestName = "latest";
 std::string step_name(std::int64_t step);
 /// The inverse; nothing for any other name.
 std::optional<std::int64_t> step_from_name(std::string_view name);
-/// True for what an interrupted save or removal leaves: `step_<digits>.tmp-<...>`, `latest.tmp-<...>`.
+/// True for what an interrupted save or removal leaves: `step_<digits>.tmp-<...>`,
+/// `latest.tmp-<...>`.
 bool is_leftover_name(std::string_view name);
 
 /// Steps that have a folder, oldest first; none if `folder` is absent. Looks at names only.
 std::vector<std::int64_t> list_steps(const Path& folder);
 
-/// Removes what interrupted saves left. Call at start, on one rank, while nobody saves into `folder`.
+/// Removes what interrupted saves left. Call at start, on one rank, while nobody saves into
+/// `folder`.
 /// @returns the names removed
 std::vector<std::string> clean_leftovers(const Path& folder);
 

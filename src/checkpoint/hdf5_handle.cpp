@@ -56,14 +56,22 @@ void throw_hdf5(const std::string& where, const std::string& action) {
 
 Handle hdf5_type(DType dtype) {
   switch (dtype) {
-    case DType::F32: return copy_of(H5T_IEEE_F32LE);
-    case DType::F64: return copy_of(H5T_IEEE_F64LE);
-    case DType::I32: return copy_of(H5T_STD_I32LE);
-    case DType::I64: return copy_of(H5T_STD_I64LE);
-    case DType::U8: return copy_of(H5T_STD_U8LE);
-    case DType::U16: return copy_of(H5T_STD_U16LE);
-    case DType::BF16: return half_width_float({8, 7, 127});
-    case DType::F16: return half_width_float({5, 10, 15});
+    case DType::F32:
+      return copy_of(H5T_IEEE_F32LE);
+    case DType::F64:
+      return copy_of(H5T_IEEE_F64LE);
+    case DType::I32:
+      return copy_of(H5T_STD_I32LE);
+    case DType::I64:
+      return copy_of(H5T_STD_I64LE);
+    case DType::U8:
+      return copy_of(H5T_STD_U8LE);
+    case DType::U16:
+      return copy_of(H5T_STD_U16LE);
+    case DType::BF16:
+      return half_width_float({8, 7, 127});
+    case DType::F16:
+      return half_width_float({5, 10, 15});
   }
   throw InternalError("unknown dtype");
 }

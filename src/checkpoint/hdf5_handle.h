@@ -37,8 +37,8 @@ class Handle {
   Close close_ = nullptr;
 };
 
-/// Once per process: no exit handler (it crashes after a failed write), no plugins from disk. On each
-/// thread: errors are collected, not printed. Call before anything else of HDF5.
+/// Once per process: no exit handler (it crashes after a failed write), no plugins from disk. On
+/// each thread: errors are collected, not printed. Call before anything else of HDF5.
 void prepare_hdf5();
 
 /// @throws CheckpointError "<where>: cannot <action>: <the innermost HDF5 error>"
@@ -54,7 +54,8 @@ inline Handle checked(hid_t id, Handle::Close close, const std::string& where,
   return {id, close};
 }
 
-/// The type on disk, little-endian; 16-bit floats are described bit by bit, so that h5py reads them.
+/// The type on disk, little-endian; 16-bit floats are described bit by bit, so that h5py reads
+/// them.
 Handle hdf5_type(DType dtype);
 /// File access for both ends: latest format only, so that metadata carries checksums.
 Handle latest_format_access();

@@ -49,10 +49,14 @@ std::uint64_t layout_digest(const Slice& slice, const View& data) {
   MOE_CHECK_EQ(slice.numel(), data.numel());
   if (slice.numel() == 0) return 0;
   switch (size_of(data.dtype)) {
-    case 1: return digest_slice<std::uint8_t>(slice, data);
-    case 2: return digest_slice<std::uint16_t>(slice, data);
-    case 4: return digest_slice<std::uint32_t>(slice, data);
-    default: return digest_slice<std::uint64_t>(slice, data);
+    case 1:
+      return digest_slice<std::uint8_t>(slice, data);
+    case 2:
+      return digest_slice<std::uint16_t>(slice, data);
+    case 4:
+      return digest_slice<std::uint32_t>(slice, data);
+    default:
+      return digest_slice<std::uint64_t>(slice, data);
   }
 }
 

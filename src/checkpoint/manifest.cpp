@@ -17,18 +17,18 @@ bool is_alphanumeric(char c) {
 }
 
 bool consists_of(std::string_view text, std::string_view others) {
-  return std::ranges::all_of(text, [&](char c) {
-    return is_alphanumeric(c) || others.find(c) != std::string_view::npos;
-  });
+  return std::ranges::all_of(
+      text, [&](char c) { return is_alphanumeric(c) || others.find(c) != std::string_view::npos; });
 }
 
 void merge_tensor(TensorRecord& into, const TensorRecord& part, std::int64_t file_offset,
                   const std::string& where) {
   if (into.info != part.info) {
-    throw CheckpointError(format("{}: {} {} here, {} {} on an earlier rank (or its attributes "
-                                 "differ)",
-                                 where, to_string(part.info.dtype), to_string(part.info.shape),
-                                 to_string(into.info.dtype), to_string(into.info.shape)));
+    throw CheckpointError(
+        format("{}: {} {} here, {} {} on an earlier rank (or its attributes "
+               "differ)",
+               where, to_string(part.info.dtype), to_string(part.info.shape),
+               to_string(into.info.dtype), to_string(into.info.shape)));
   }
   into.digest += part.digest;
   for (Piece piece : part.pieces) {
@@ -74,9 +74,10 @@ std::vector<std::string> compare_headers(const Header& a, const Header& b) {
 
 void merge_manifest(Manifest& into, const Manifest& part, int rank) {
   if (into.header != part.header) {
-    throw CheckpointError(format("the state differs between ranks: rank {} has another {}; what is "
-                                 "not a tensor must be the same on every rank",
-                                 rank, compare_headers(part.header, into.header).front()));
+    throw CheckpointError(
+        format("the state differs between ranks: rank {} has another {}; what is "
+               "not a tensor must be the same on every rank",
+               rank, compare_headers(part.header, into.header).front()));
   }
   const auto offset = static_cast<std::int64_t>(into.files.size());
   into.files.insert(into.files.end(), part.files.begin(), part.files.end());

@@ -1,4 +1,5 @@
-/// What a checkpoint says of itself: plain data, and its one text form (docs/formats/checkpoint.md).
+/// What a checkpoint says of itself: plain data, and its one text form
+/// (docs/formats/checkpoint.md).
 #pragma once
 
 #include <cstdint>
@@ -19,11 +20,11 @@ struct Header {
   std::int64_t step = 0;
   std::int64_t consumed_samples = 0;
   std::int64_t consumed_tokens = 0;
-  std::map<std::string, std::int64_t> world;   ///< {"size", 4}, {"data", 4}, {"expert", 2}, ...
-  std::string config;                          ///< the resolved run config, YAML
-  std::string model = "{}";                    ///< the model's config, a JSON object
-  std::map<std::string, std::string> versions; ///< program, commit, libraries; for people
-  std::map<std::string, std::string> states;   ///< name -> JSON text: data cursor, seeds, counters
+  std::map<std::string, std::int64_t> world;    ///< {"size", 4}, {"data", 4}, {"expert", 2}, ...
+  std::string config;                           ///< the resolved run config, YAML
+  std::string model = "{}";                     ///< the model's config, a JSON object
+  std::map<std::string, std::string> versions;  ///< commit and such; take() adds program and HDF5
+  std::map<std::string, std::string> states;    ///< name -> JSON text: data cursor, seeds, counters
   friend bool operator==(const Header&, const Header&) = default;
 };
 
@@ -37,7 +38,7 @@ struct FileRecord {
 
 /// Where one slice of a tensor stands.
 struct Piece {
-  std::int64_t file = 0;     ///< index into Manifest::files
+  std::int64_t file = 0;  ///< index into Manifest::files
   std::string dataset;
   Slice slice;               ///< at least one element
   std::uint64_t digest = 0;  ///< XXH3-64 of its bytes
@@ -62,8 +63,9 @@ struct Manifest {
 /// @throws CheckpointError when a text is not UTF-8 or a state is not JSON
 std::string manifest_text(const Manifest& manifest);
 
-/// Strict: unknown, missing, repeated or ill-typed fields are refused, and so is a text whose own digest
-/// does not fit. `where` names the file in messages. @throws CheckpointError(where, field, reason)
+/// Strict: unknown, missing, repeated or ill-typed fields are refused, and so is a text whose own
+/// digest does not fit. `where` names the file in messages. @throws CheckpointError(where, field,
+/// reason)
 Manifest parse_manifest(std::string_view text, const std::string& where);
 
 /// Adds the files and tensors of one rank's manifest to another's.

@@ -17,7 +17,9 @@ std::string digest_of(std::string_view text) {
   return digest_128({reinterpret_cast<const std::byte*>(text.data()), text.size()});
 }
 
-std::string hex(std::uint64_t value) { return format("{:016x}", value); }
+std::string hex(std::uint64_t value) {
+  return format("{:016x}", value);
+}
 
 // ---- writing ----
 
@@ -97,7 +99,8 @@ void append_tensors(std::string& text, const Manifest& manifest) {
 
 std::map<std::string, std::string> texts_of(const Json& object, const std::string& where) {
   std::map<std::string, std::string> result;
-  for (const auto& [key, value] : object.items()) result[key] = json_text(value, where + ": " + key);
+  for (const auto& [key, value] : object.items())
+    result[key] = json_text(value, where + ": " + key);
   return result;
 }
 
@@ -115,7 +118,7 @@ std::vector<std::int64_t> counts_of(const Json& array, const std::string& where,
 Shape shape_of(const Json& array, const std::string& where) {
   const std::vector<std::int64_t> dims =
       counts_of(array, where, static_cast<std::size_t>(kMaxRank));
-  std::int64_t product = 8;  // bytes of the widest element
+  std::int64_t product = 16;  // so that Shape's limit of 2^59 elements is kept as well
   for (const std::int64_t size : dims) {
     if (__builtin_mul_overflow(product, std::max<std::int64_t>(size, 1), &product)) {
       throw CheckpointError(where + ": the number of elements overflows");
@@ -127,8 +130,8 @@ Shape shape_of(const Json& array, const std::string& where) {
 std::string digest_field(JsonObject& object) {
   std::string digest = object.text("xxh128");
   if (digest.size() != 32 || digest.find_first_not_of("0123456789abcdef") != std::string::npos) {
-    throw CheckpointError(format("{}: xxh128: expected 32 hexadecimal digits, found '{}'",
-                                 object.where(), digest));
+    throw CheckpointError(
+        format("{}: xxh128: expected 32 hexadecimal digits, found '{}'", object.where(), digest));
   }
   return digest;
 }
@@ -142,8 +145,8 @@ std::vector<FileRecord> files_of(const Json& array, const std::string& where,
     FileRecord file{object.text("name"), object.count("bytes"), digest_field(object)};
     object.finish();
     if (!is_file_name(file.name) || !seen.insert(file.name).second) {
-      throw CheckpointError(format("{}: '{}' is not a plain or not a new file name", where,
-                                   file.name));
+      throw CheckpointError(
+          format("{}: '{}' is not a plain or not a new file name", where, file.name));
     }
     files.push_back(std::move(file));
   }
@@ -158,8 +161,10 @@ void check_slice(const Slice& slice, const std::string& where) {
   }
   good = good && slice.flat_begin < slice.flat_end && slice.flat_end <= slice.size.numel();
   if (!good) {
-    throw CheckpointError(format("{}: a piece lies outside its tensor: {}", where,
-                                 to_string(slice)));
+    throw CheckpointError(format(
+        "{}: a piece lies outside its tensor {}: begin {}, size {}, flat {}..{}", where,
+        to_string(slice.global), format_shape({slice.begin.data(), slice.size.dims().size()}),
+        to_string(slice.size), slice.flat_begin, slice.flat_end));
   }
 }
 
@@ -228,9 +233,10 @@ void check_format(JsonObject& object) {
   }
   const std::int64_t version = object.count("format_version");
   if (version != kFormatVersion) {
-    throw CheckpointError(format("{}: format version {}, this program reads {}; use the version "
-                                 "that wrote it",
-                                 object.where(), version, kFormatVersion));
+    throw CheckpointError(
+        format("{}: format version {}, this program reads {}; use the version "
+               "that wrote it",
+               object.where(), version, kFormatVersion));
   }
   const Json& complete = object.field("complete");
   if (!complete.is_boolean() || !complete.get<bool>()) {
@@ -278,7 +284,8 @@ Manifest parse_manifest(std::string_view text, const std::string& where) {
   manifest.files = files_of(object.array("files"), where + ": files", names);
   manifest.attachments = files_of(object.array("attachments"), where + ": attachments", names);
   for (const auto& [name, tensor] : object.object("tensors").items()) {
-    if (!is_tensor_name(name)) throw CheckpointError(format("{}: bad tensor name '{}'", where, name));
+    if (!is_tensor_name(name))
+      throw CheckpointError(format("{}: bad tensor name '{}'", where, name));
     manifest.tensors[name] = tensor_of(tensor, manifest.files.size(), where + ": " + name);
   }
   object.text("manifest_xxh128");

@@ -7,7 +7,8 @@ namespace moe::checkpoint {
 
 class MemorySource : public TensorSource {
  public:
-  explicit MemorySource(std::string description = "memory") : description_(std::move(description)) {}
+  explicit MemorySource(std::string description = "memory")
+      : description_(std::move(description)) {}
 
   /// Adds or replaces a tensor by a copy of `data`. @shape data contiguous, shape.numel() elements
   void add(const std::string& name, const Shape& shape, const View& data,
@@ -16,7 +17,9 @@ class MemorySource : public TensorSource {
   void add(const std::string& name, const Shape& shape, DType dtype,
            std::span<const double> values);
   void remove(const std::string& name);
-  void set_metadata(const std::string& key, std::string value) { metadata_[key] = std::move(value); }
+  void set_metadata(const std::string& key, std::string value) {
+    metadata_[key] = std::move(value);
+  }
 
   std::string description() const override { return description_; }
   const std::vector<std::string>& names() const override { return names_; }

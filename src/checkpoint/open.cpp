@@ -45,8 +45,8 @@ void check_datasets(const Manifest& manifest, const std::string& where) {
   for (const auto& [name, tensor] : manifest.tensors) {
     for (const Piece& piece : tensor.pieces) {
       if (!seen.emplace(piece.file, piece.dataset).second) {
-        throw CheckpointError(format("{}: tensor {}: dataset {} is used twice", where, name,
-                                     piece.dataset));
+        throw CheckpointError(
+            format("{}: tensor {}: dataset {} is used twice", where, name, piece.dataset));
       }
     }
   }
@@ -57,8 +57,8 @@ Manifest read_manifest(const Path& folder, const std::string& text) {
   Manifest manifest = parse_manifest(text, where);
   const auto named = step_from_name(folder.filename().string());
   if (named && *named != manifest.header.step) {
-    throw CheckpointError(format("{}: is of step {}, its folder says {}", where,
-                                 manifest.header.step, *named));
+    throw CheckpointError(
+        format("{}: is of step {}, its folder says {}", where, manifest.header.step, *named));
   }
   check_coverage(manifest, where);
   check_datasets(manifest, where);
@@ -96,12 +96,11 @@ void verify_files(const Path& folder, const std::vector<FileRecord>& files,
   for (const FileRecord& file : files) {
     const Path path = folder / file.name;
     check_size(path, file);
-    const std::string digest = digest_file_128(path, [&](std::uint64_t read) {
-      progress.tell(done + static_cast<std::int64_t>(read));
-    });
+    const std::string digest = digest_file_128(
+        path, [&](std::uint64_t read) { progress.tell(done + static_cast<std::int64_t>(read)); });
     if (digest != file.digest) {
-      throw CheckpointError(format("{}: damaged: expected digest {}, found {}", path.string(),
-                                   file.digest, digest));
+      throw CheckpointError(
+          format("{}: damaged: expected digest {}, found {}", path.string(), file.digest, digest));
     }
     done += file.bytes;
   }

@@ -34,7 +34,8 @@ bool fill_box(const std::vector<const Slice*>& slices, std::size_t first, std::s
 
 /// The usual layouts, without looking at single runs: full boxes that are disjoint and add up.
 bool tiles_by_boxes(const Shape& global, std::vector<const Slice*> slices) {
-  std::ranges::sort(slices, {}, [](const Slice* s) { return std::tuple(box_key(*s), s->flat_begin); });
+  std::ranges::sort(slices, {},
+                    [](const Slice* s) { return std::tuple(box_key(*s), s->flat_begin); });
   std::vector<const Slice*> boxes;
   std::int64_t elements = 0;
   for (std::size_t first = 0; first < slices.size();) {

@@ -44,8 +44,8 @@ class RunCursor {
 /// False when no element can be shared; true promises nothing. @cost constant
 bool may_overlap(const Slice& a, const Slice& b);
 
-/// Calls visit(a_flat, b_flat, count) for every run that both slices hold; flat indices count within
-/// each slice's box and both rise. @shape equal global shapes  @cost the runs of both slices
+/// Calls visit(a_flat, b_flat, count) for every run that both slices hold; flat indices count
+/// within each slice's box and both rise. @shape equal global shapes  @cost the runs of both slices
 template <class Visit>
 void for_each_overlap(const Slice& a, const Slice& b, Visit&& visit) {
   if (!may_overlap(a, b)) return;

@@ -19,8 +19,8 @@ struct Retention {
 std::vector<std::int64_t> steps_to_remove(std::vector<std::int64_t> valid,
                                           const Retention& retention);
 
-/// Removes old checkpoints from `folder`. Call only after a newer one was committed. Folders without an
-/// intact manifest neither count nor are touched. Failures are logged, never thrown.
+/// Removes old checkpoints from `folder`. Call only after a newer one was committed. Folders
+/// without an intact manifest neither count nor are touched. Failures are logged, never thrown.
 /// @returns the steps removed
 std::vector<std::int64_t> apply_retention(const Path& folder, const Retention& retention);
 

@@ -18,7 +18,8 @@ namespace {
 void check_link(hid_t file, const char* name, const std::string& where) {
   H5L_info_t link;
   require_hdf5(H5Lget_info(file, name, &link, H5P_DEFAULT) >= 0, where, "find the dataset");
-  if (link.type != H5L_TYPE_HARD) refuse(where, "is a soft or external link; only datasets may be here");
+  if (link.type != H5L_TYPE_HARD)
+    refuse(where, "is a soft or external link; only datasets may be here");
 }
 
 void check_type(hid_t dataset, DType dtype, const std::string& where) {
@@ -81,10 +82,10 @@ void check_attribute(hid_t dataset, DType dtype, const std::string& where) {
       checked(H5Aopen(dataset, kDTypeAttribute, H5P_DEFAULT), H5Aclose, where, "open dtype");
   const Handle type = checked(H5Aget_type(attribute.get()), H5Tclose, where, "read dtype's type");
   const std::string_view wanted = to_string(dtype);
-  const Handle space = checked(H5Aget_space(attribute.get()), H5Sclose, where, "read dtype's space");
+  const Handle space =
+      checked(H5Aget_space(attribute.get()), H5Sclose, where, "read dtype's space");
   std::string found(wanted.size(), '\0');
-  const bool fits = H5Tget_class(type.get()) == H5T_STRING &&
-                    H5Tis_variable_str(type.get()) == 0 &&
+  const bool fits = H5Tget_class(type.get()) == H5T_STRING && H5Tis_variable_str(type.get()) == 0 &&
                     H5Tget_size(type.get()) == wanted.size() &&
                     H5Sget_simple_extent_npoints(space.get()) == 1;
   if (!fits || H5Aread(attribute.get(), type.get(), found.data()) < 0 || found != wanted) {
@@ -149,17 +150,16 @@ void ShardFile::read(const std::string& dataset, std::int64_t begin, const View&
   const Handle stored = checked(H5Dget_space(id), H5Sclose, where, "read its space");
   const Handle memory =
       checked(H5Screate_simple(1, &count, nullptr), H5Sclose, where, "create a space");
-  require_hdf5(H5Sselect_hyperslab(stored.get(), H5S_SELECT_SET, &start, nullptr, &count,
-                                   nullptr) >= 0,
-               where, "select elements");
+  require_hdf5(
+      H5Sselect_hyperslab(stored.get(), H5S_SELECT_SET, &start, nullptr, &count, nullptr) >= 0,
+      where, "select elements");
   const Handle type = hdf5_type(out.dtype);
   require_hdf5(H5Dread(id, type.get(), memory.get(), stored.get(), H5P_DEFAULT, out.data) >= 0,
                where, "read elements");
 }
 
 std::int64_t shard_chunk_elements(DType dtype) {
-  return static_cast<std::int64_t>(
-      chunk_elements(dtype, std::numeric_limits<hsize_t>::max()));
+  return static_cast<std::int64_t>(chunk_elements(dtype, std::numeric_limits<hsize_t>::max()));
 }
 
 }  // namespace moe::checkpoint

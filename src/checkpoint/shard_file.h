@@ -1,5 +1,5 @@
-/// Reading: one committed HDF5 shard, opened only after its digest was found right, and trusted no more
-/// than needed.
+/// Reading: one committed HDF5 shard, opened only after its digest was found right, and trusted no
+/// more than needed.
 #pragma once
 
 #include <memory>
@@ -21,7 +21,8 @@ struct ExpectedDataset {
 /// @thread reads lock HDF5; one object may be shared
 class ShardFile {
  public:
-  /// Opens read-only and compares links, types, sizes, layout, filters and attributes with `expected`.
+  /// Opens read-only and compares links, types, sizes, layout, filters and attributes with
+  /// `expected`.
   /// @throws CheckpointError(path, dataset, expected and found); nothing was read then
   ShardFile(const Path& path, const std::vector<ExpectedDataset>& expected);
   ~ShardFile();

@@ -50,9 +50,15 @@ void* copy_memory(void* to, const void* from, std::size_t size, H5FD_file_image_
   return std::memcpy(to, from, size);
 }
 
-herr_t keep_memory(void*, H5FD_file_image_op_t, void*) { return 0; }
-void* share_user(void* user) { return user; }
-herr_t release_user(void*) { return 0; }
+herr_t keep_memory(void*, H5FD_file_image_op_t, void*) {
+  return 0;
+}
+void* share_user(void* user) {
+  return user;
+}
+herr_t release_user(void*) {
+  return 0;
+}
 
 Handle memory_access(Memory& memory, std::size_t reserve) {
   Handle access = latest_format_access();
@@ -81,10 +87,9 @@ void write_dtype_attribute(hid_t dataset, DType dtype, const std::string& name) 
   const Handle type = checked(H5Tcopy(H5T_C_S1), H5Tclose, name, "copy a type");
   require_hdf5(H5Tset_size(type.get(), text.size()) >= 0, name, "size a text");
   const Handle space = checked(H5Screate(H5S_SCALAR), H5Sclose, name, "create a space");
-  const Handle attribute =
-      checked(H5Acreate2(dataset, kDTypeAttribute, type.get(), space.get(), H5P_DEFAULT,
-                         H5P_DEFAULT),
-              H5Aclose, name, "create its dtype attribute");
+  const Handle attribute = checked(
+      H5Acreate2(dataset, kDTypeAttribute, type.get(), space.get(), H5P_DEFAULT, H5P_DEFAULT),
+      H5Aclose, name, "create its dtype attribute");
   require_hdf5(H5Awrite(attribute.get(), type.get(), text.data()) >= 0, name,
                "write its dtype attribute");
 }
@@ -104,12 +109,11 @@ ShardImage::ShardImage(std::int64_t payload_bytes) : state_(std::make_unique<Sta
   prepare_hdf5();
   // 4 bytes of checksum a chunk and some metadata a dataset: 1/64 covers both for large payloads.
   const auto payload = static_cast<std::size_t>(payload_bytes);
-  const Handle access =
-      memory_access(state_->memory, payload + payload / 64 + kMetadataReserve);
+  const Handle access = memory_access(state_->memory, payload + payload / 64 + kMetadataReserve);
   // The core driver tells open files apart by name, in the whole process.
   const std::string name = "image-" + unique_suffix();
-  state_->file = checked(H5Fcreate(name.c_str(), H5F_ACC_TRUNC, H5P_DEFAULT, access.get()), H5Fclose,
-                         kWhere, "create a file in memory");
+  state_->file = checked(H5Fcreate(name.c_str(), H5F_ACC_TRUNC, H5P_DEFAULT, access.get()),
+                         H5Fclose, kWhere, "create a file in memory");
 }
 
 ShardImage::~ShardImage() = default;
@@ -139,8 +143,8 @@ FileImage ShardImage::finish() {
     std::memcpy(&end, static_cast<const char*>(memory.data) + kEndOfFileOffset, sizeof end);
   }
   if (end == 0 || end > memory.size) {
-    throw CheckpointError(format("{}: HDF5 says it ends at byte {} of {}", kWhere, end,
-                                 memory.size));
+    throw CheckpointError(
+        format("{}: HDF5 says it ends at byte {} of {}", kWhere, end, memory.size));
   }
   return {std::exchange(memory.data, nullptr), static_cast<std::size_t>(end)};
 }

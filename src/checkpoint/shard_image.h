@@ -1,4 +1,5 @@
-/// Writing: an HDF5 file built in memory, so that a full disk is met by our own write loop, never by HDF5.
+/// Writing: an HDF5 file built in memory, so that a full disk is met by our own write loop, never
+/// by HDF5.
 #pragma once
 
 #include <cstdlib>

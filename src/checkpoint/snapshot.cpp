@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 #include "base/format.h"
+#include "checkpoint/shard_image.h"
 
 namespace moe::checkpoint {
 namespace {
@@ -12,9 +13,10 @@ constexpr std::uint64_t kMaxAttachment = std::uint64_t{1} << 30;
 
 void check_tensor(const OwnedTensor& tensor) {
   if (!is_tensor_name(tensor.name)) {
-    throw CheckpointError(format("[take] '{}' cannot name a tensor: use letters, digits, dots and "
-                                 "slashes",
-                                 tensor.name));
+    throw CheckpointError(
+        format("[take] '{}' cannot name a tensor: use letters, digits, dots and "
+               "slashes",
+               tensor.name));
   }
   if (tensor.data.numel() != tensor.slice.numel() || !tensor.data.is_contiguous()) {
     throw ShapeError(format("[take] {}: expected {} contiguous elements for {}, got {}",
@@ -45,6 +47,8 @@ Snapshot::Tensor take_tensor(const OwnedTensor& tensor, Staging staging) {
 Snapshot take(const State& state, Staging staging) {
   Snapshot snapshot;
   snapshot.header = state.header;
+  snapshot.header.versions.emplace("moe-train", MOE_VERSION);
+  snapshot.header.versions.emplace("hdf5", hdf5_version());
   snapshot.tensors.reserve(state.tensors.size());
   for (const OwnedTensor& tensor : state.tensors) {
     snapshot.tensors.push_back(take_tensor(tensor, staging));

@@ -1,4 +1,5 @@
-/// The training state of one rank, detached from the training: what a writer needs and nothing else.
+/// The training state of one rank, detached from the training: what a writer needs and nothing
+/// else.
 #pragma once
 
 #include <map>
@@ -11,8 +12,8 @@
 
 namespace moe::checkpoint {
 
-/// A part of a global tensor that this rank is to save. Every element of a tensor must be given by exactly
-/// one rank: replicas cut it among themselves with `shard(slice, replicas, my_index)`.
+/// A part of a global tensor that this rank is to save. Every element of a tensor must be given by
+/// exactly one rank: replicas cut it among themselves with `shard(slice, replicas, my_index)`.
 struct OwnedTensor {
   std::string name;
   Slice slice;
@@ -48,7 +49,8 @@ class Snapshot {
 };
 
 /// @cost Copy: one pass over the memory, and as much again until it is written
-/// @throws CheckpointError: a bad name, a state that is not JSON, an unreadable attachment; ShapeError
+/// @throws CheckpointError: a bad name, a state that is not JSON, an unreadable attachment;
+/// ShapeError
 Snapshot take(const State& state, Staging staging);
 
 }  // namespace moe::checkpoint

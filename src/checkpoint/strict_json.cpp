@@ -62,7 +62,8 @@ std::string json_text(const Json& value, const std::string& where) {
   return value.get<std::string>();
 }
 
-JsonObject::JsonObject(const Json& json, std::string where) : json_(json), where_(std::move(where)) {
+JsonObject::JsonObject(const Json& json, std::string where)
+    : json_(json), where_(std::move(where)) {
   if (!json.is_object()) {
     throw CheckpointError(format("{}: expected an object, found a {}", where_, json.type_name()));
   }
@@ -102,7 +103,8 @@ std::int64_t JsonObject::count(const std::string& key) {
 std::uint64_t JsonObject::hex_64(const std::string& key) {
   const std::string digits = text(key);
   std::uint64_t value = 0;
-  const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), value, 16);
+  const auto [end, error] =
+      std::from_chars(digits.data(), digits.data() + digits.size(), value, 16);
   if (error != std::errc{} || end != digits.data() + digits.size() || digits.size() != 16) {
     refuse(key, format("16 hexadecimal digits, found '{}'", digits));
   }

@@ -21,8 +21,8 @@ class Complaints {
     if (count_ == 0) return;
     const std::string more =
         count_ > kMessagesShown ? format("\n  and {} more", count_ - kMessagesShown) : "";
-    throw CheckpointError(format("{}: the tensors do not match what is to be loaded:{}{}", where,
-                                 text_, more));
+    throw CheckpointError(
+        format("{}: the tensors do not match what is to be loaded:{}{}", where, text_, more));
   }
 
  private:
@@ -55,12 +55,14 @@ void compare(const TensorSource& source, const ExpectedTensor& wanted, Complaint
 
 }  // namespace
 
-std::optional<std::string> TensorSource::metadata(const std::string&) const { return {}; }
+std::optional<std::string> TensorSource::metadata(const std::string&) const {
+  return {};
+}
 
 const TensorInfo& TensorSource::info(const std::string& name) const {
   if (const TensorInfo* found = find(name)) return *found;
-  throw CheckpointError(format("{}: holds no tensor {}{}", description(), name,
-                               near_hint(*this, name)));
+  throw CheckpointError(
+      format("{}: holds no tensor {}{}", description(), name, near_hint(*this, name)));
 }
 
 void TensorSource::read(const std::string& name, const Slice& slice, const View& out) const {

@@ -1,5 +1,6 @@
-/// Where tensors come from: a checkpoint, a Hugging Face folder, memory, or a stage that computes its
-/// tensors from another source. Reads go slice by slice, so a source larger than memory streams.
+/// Where tensors come from: a checkpoint, a Hugging Face folder, memory, or a stage that computes
+/// its tensors from another source. Reads go slice by slice, so a source larger than memory
+/// streams.
 #pragma once
 
 #include <map>
@@ -43,7 +44,8 @@ class TensorSource {
   const TensorInfo& info(const std::string& name) const;
 
   /// Fills `out` with the elements of `slice`, in the order of its box, converted to out's dtype.
-  /// @shape slice.global equals the tensor's shape; out contiguous host memory, slice.numel() elements
+  /// @shape slice.global equals the tensor's shape; out contiguous host memory, slice.numel()
+  /// elements
   /// @throws CheckpointError (absent, unreadable), ShapeError, DTypeError (only floats convert)
   void read(const std::string& name, const Slice& slice, const View& out) const;
   /// The whole tensor.
@@ -62,7 +64,8 @@ struct ExpectedTensor {
   std::optional<DType> dtype;  ///< none: any floating type will do
 };
 
-/// Strict loading: the source holds the expected tensors, with these shapes and dtypes, and no others.
+/// Strict loading: the source holds the expected tensors, with these shapes and dtypes, and no
+/// others.
 /// @throws CheckpointError listing every missing, unexpected, reshaped or retyped tensor by name
 void require_tensors(const TensorSource& source, std::span<const ExpectedTensor> expected);
 

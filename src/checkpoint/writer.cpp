@@ -87,9 +87,10 @@ class ShardWriter {
     const auto [entry, fresh] =
         part_.tensors.try_emplace(tensor.name, TensorRecord{tensor.info, 0, {}});
     if (!fresh && entry->second.info != tensor.info) {
-      throw CheckpointError(format("tensor {} is given twice, with different shapes, dtypes or "
-                                   "attributes",
-                                   tensor.name));
+      throw CheckpointError(
+          format("tensor {} is given twice, with different shapes, dtypes or "
+                 "attributes",
+                 tensor.name));
     }
   }
 
@@ -121,8 +122,8 @@ class ShardWriter {
     const View data = part_of(part);
     TensorRecord& record = part_.tensors.at(tensor.name);
     record.digest += layout_digest(slice, data);
-    record.pieces.push_back({static_cast<std::int64_t>(part_.files.size()), dataset, slice,
-                             digest_64(bytes_of(data))});
+    record.pieces.push_back(
+        {static_cast<std::int64_t>(part_.files.size()), dataset, slice, digest_64(bytes_of(data))});
   }
 
   /// Copies that are on the disk need no memory any more.
@@ -149,8 +150,8 @@ void write_manifest(const std::vector<std::string>& parts, const Snapshot& snaps
   for (const FileRecord& file : manifest.files) report.bytes += file.bytes;
   for (const auto& [name, contents] : snapshot.attachments) {
     write_durably(folder / name, bytes_of(contents), options.observer);
-    manifest.attachments.push_back({name, static_cast<std::int64_t>(contents.size()),
-                                    digest_128(bytes_of(contents))});
+    manifest.attachments.push_back(
+        {name, static_cast<std::int64_t>(contents.size()), digest_128(bytes_of(contents))});
   }
   const std::string text = manifest_text(manifest);
   const Path temporary = folder / (std::string(kManifestName) + ".tmp");

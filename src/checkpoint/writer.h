@@ -9,9 +9,10 @@
 namespace moe::checkpoint {
 
 struct WriteOptions {
-  Path folder;           ///< the run's checkpoints/; created if absent
+  Path folder;  ///< the run's checkpoints/; created if absent
   Retention retention;
-  /// A shard file's payload; larger slices are cut. Bounds the memory a save needs on top of the snapshot.
+  /// A shard file's payload; larger slices are cut. Bounds the memory a save needs on top of the
+  /// snapshot.
   std::int64_t file_bytes = std::int64_t{1} << 30;
   Observer observer;
 };
@@ -23,10 +24,11 @@ struct WriteReport {
   std::vector<std::int64_t> removed;  ///< steps that retention removed
 };
 
-/// Writes the snapshots of all ranks of `group` as folder/step_<step>. Touches no live tensor unless the
-/// snapshot borrows. A folder of the same step is replaced once the new one is complete.
+/// Writes the snapshots of all ranks of `group` as folder/step_<step>. Touches no live tensor
+/// unless the snapshot borrows. A folder of the same step is replaced once the new one is complete.
 /// @comm the votes; every rank's part of the manifest goes to rank 0
-/// @throws CheckpointError on all ranks, with the reason of the lowest rank that failed; then nothing is
+/// @throws CheckpointError on all ranks, with the reason of the lowest rank that failed; then
+/// nothing is
 ///   left behind and older checkpoints are as they were. CommError when a peer is gone.
 WriteReport write(Snapshot&& snapshot, const WriteOptions& options, comm::Group& group);
 

@@ -21,6 +21,7 @@ struct Session {
   std::vector<Fault> faults;
   std::vector<UnknownKey> unknown;
   KnownKeys known;
+  std::set<std::string> failed;  ///< "section.key", and "long_key" wherever it stands
 };
 
 /// The pieces of a message after "section.key: ".
@@ -195,6 +196,9 @@ class Decoder final : public Fields {
     for (const std::string& other : failed_) {
       if (mentions(message, other)) return;
     }
+    for (const std::string& other : session_.failed) {
+      if (mentions(message, other)) return;
+    }
     const Entry* entry = find(key);
     const bool scalar = entry != nullptr && entry->value.kind == Node::Kind::Scalar;
     add(key, entry == nullptr ? at_ : entry->value.at,
@@ -221,9 +225,10 @@ class Decoder final : public Fields {
         {at, format("{}: {}", join_path(path_, key), compose(complaint, node))});
   }
   bool refuse(const std::string& key, const Node& node, const Complaint& complaint) {
-    if (node.faulty) {
-      failed_.insert(key);
-    } else {
+    failed_.insert(key);
+    session_.failed.insert(join_path(path_, key));
+    if (key.find('_') != std::string::npos) session_.failed.insert(key);
+    if (!node.faulty) {
       add(key, node.at, complaint, &node);
     }
     return false;
@@ -365,7 +370,7 @@ class Decoder final : public Fields {
 }  // namespace
 
 void decode(const Document& document, const std::function<void(Fields&)>& visit) {
-  Session session{document.faults(), {}, {}};
+  Session session{document.faults(), {}, {}, {}};
   Decoder root(session, &document.root(), "", "", document.root().at);
   visit(root);
   root.finish();

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <atomic>
 #include <exception>
+#include <limits>
 #include <mutex>
 #include <thread>
 #include <utility>
@@ -46,33 +47,46 @@ void run_serially(std::int64_t count, const std::function<void(std::int64_t)>& b
 }  // namespace
 
 struct WorkerPool::Shared {
+  // The job: its generation (high half) and how many tiles nobody has taken yet (low half). A tile is
+  // taken only while its job is open, and the job stays open until the tile is done: a worker that
+  // wakes late finds nothing to take and is waited for by nobody.
+  std::atomic<std::uint64_t> ticket{0};
   std::atomic<std::uint32_t> generation{0};
-  std::atomic<std::uint32_t> running{0};
-  std::atomic<std::int64_t> next{0};
-  std::int64_t count = 0;
-  const std::function<void(std::int64_t)>* body = nullptr;
-  bool stopping = false;
+  std::atomic<std::uint32_t> done{0};
+  std::atomic<bool> stopping{false};
+  std::uint32_t count = 0;                                   // read after taking a tile only
+  const std::function<void(std::int64_t)>* body = nullptr;  // likewise
   std::mutex failure_mutex;
   std::exception_ptr failure;
   std::vector<std::thread> workers;
 
-  void take_tiles() {
+  bool take(std::uint32_t job, std::uint32_t& left) {
+    std::uint64_t current = ticket.load(std::memory_order_acquire);
+    do {
+      left = static_cast<std::uint32_t>(current);
+      if (static_cast<std::uint32_t>(current >> 32) != job || left == 0) return false;
+    } while (!ticket.compare_exchange_weak(current, current - 1, std::memory_order_acq_rel,
+                                           std::memory_order_acquire));
+    return true;
+  }
+
+  void take_tiles(std::uint32_t job) {
     inside_tile = true;
-    for (;;) {
-      const std::int64_t tile = next.fetch_add(1, std::memory_order_relaxed);
-      if (tile >= count) break;
+    for (std::uint32_t left = 0; take(job, left);) {
+      const std::uint32_t all = count;  // may change once the last tile is done
       try {
-        (*body)(tile);
+        (*body)(static_cast<std::int64_t>(all - left));
       } catch (...) {
         const std::lock_guard lock(failure_mutex);
         if (!failure) failure = std::current_exception();
       }
+      if (done.fetch_add(1, std::memory_order_acq_rel) + 1 == all) done.notify_one();
     }
     inside_tile = false;
   }
 
   void stop() {
-    stopping = true;
+    stopping.store(true, std::memory_order_relaxed);
     generation.fetch_add(1, std::memory_order_acq_rel);
     generation.notify_all();
     for (std::thread& worker : workers) worker.join();
@@ -92,9 +106,21 @@ struct WorkerPool::Shared {
         continue;
       }
       seen = now;
-      if (stopping) return;
-      take_tiles();
-      if (running.fetch_sub(1, std::memory_order_acq_rel) == 1) running.notify_one();
+      if (stopping.load(std::memory_order_relaxed)) return;
+      take_tiles(now);
+    }
+  }
+
+  /// Returns when every tile of the open job is done.
+  void wait_until_done() {
+    std::uint32_t finished = done.load(std::memory_order_acquire);
+    for (int spin = 0; spin < kSpins && finished != count; ++spin) {
+      _mm_pause();
+      finished = done.load(std::memory_order_acquire);
+    }
+    while (finished != count) {
+      done.wait(finished, std::memory_order_acquire);
+      finished = done.load(std::memory_order_acquire);
     }
   }
 };
@@ -123,21 +149,17 @@ void WorkerPool::parallel_for(std::int64_t count, const std::function<void(std::
     run_serially(count, body);
     return;
   }
+  MOE_CHECK_LE(count, std::int64_t{std::numeric_limits<std::uint32_t>::max()});
   Shared& shared = *shared_;
-  shared.count = count;
+  shared.count = static_cast<std::uint32_t>(count);
   shared.body = &body;
-  shared.next.store(0, std::memory_order_relaxed);
-  shared.running.store(static_cast<std::uint32_t>(threads_ - 1), std::memory_order_relaxed);
-  shared.generation.fetch_add(1, std::memory_order_acq_rel);
+  shared.done.store(0, std::memory_order_relaxed);
+  const std::uint32_t job = shared.generation.load(std::memory_order_relaxed) + 1;
+  shared.ticket.store((std::uint64_t{job} << 32) | shared.count, std::memory_order_release);
+  shared.generation.store(job, std::memory_order_release);
   shared.generation.notify_all();
-  shared.take_tiles();
-  for (int spin = 0; spin < kSpins && shared.running.load(std::memory_order_acquire) != 0; ++spin) {
-    _mm_pause();
-  }
-  for (std::uint32_t left = shared.running.load(std::memory_order_acquire); left != 0;
-       left = shared.running.load(std::memory_order_acquire)) {
-    shared.running.wait(left, std::memory_order_acquire);
-  }
+  shared.take_tiles(job);
+  shared.wait_until_done();
   if (shared.failure) std::rethrow_exception(std::exchange(shared.failure, nullptr));
 }
 

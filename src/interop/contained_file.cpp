@@ -65,7 +65,9 @@ ContainedFile::ContainedFile(Path path, int descriptor)
   size_ = static_cast<std::uint64_t>(status.st_size);
 }
 
-ContainedFile::~ContainedFile() { ::close(descriptor_); }
+ContainedFile::~ContainedFile() {
+  ::close(descriptor_);
+}
 
 void ContainedFile::read(std::uint64_t offset, std::span<std::byte> out) const {
   while (!out.empty()) {
@@ -88,7 +90,9 @@ ContainedFolder::ContainedFolder(Path path, bool follow_links)
   if (descriptor_ < 0) fail(path_, format("cannot open the folder: {}", std::strerror(errno)));
 }
 
-ContainedFolder::~ContainedFolder() { ::close(descriptor_); }
+ContainedFolder::~ContainedFolder() {
+  ::close(descriptor_);
+}
 
 bool ContainedFolder::contains(const std::string& name) const {
   struct stat status {};
@@ -100,8 +104,8 @@ std::shared_ptr<const ContainedFile> ContainedFolder::open(const std::string& na
   if (!is_plain_name(name)) {
     fail(path_, format("'{}' is not a plain file name", name.substr(0, 255)));
   }
-  const int opened = follow_links_ ? ::openat(descriptor_, name.c_str(), kFlags)
-                                   : open_beneath(descriptor_, name);
+  const int opened =
+      follow_links_ ? ::openat(descriptor_, name.c_str(), kFlags) : open_beneath(descriptor_, name);
   return std::make_shared<const ContainedFile>(path_ / name, opened);
 }
 

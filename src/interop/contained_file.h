@@ -12,8 +12,8 @@
 
 namespace moe::interop {
 
-/// A regular file open for reading, by `pread`: if it is cut short while open, that is an error and not a
-/// signal.
+/// A regular file open for reading, by `pread`: if it is cut short while open, that is an error and
+/// not a signal.
 class ContainedFile {
  public:
   /// Any path the user gave. @throws CheckpointError(path, reason)
@@ -46,7 +46,8 @@ class ContainedFolder {
 
   const Path& path() const { return path_; }
   bool contains(const std::string& name) const;
-  /// @throws CheckpointError: a name that is not plain, a link that leaves the folder, not a regular file
+  /// @throws CheckpointError: a name that is not plain, a link that leaves the folder, not a
+  /// regular file
   std::shared_ptr<const ContainedFile> open(const std::string& name) const;
 
  private:

@@ -15,8 +15,8 @@ constexpr std::uint64_t kMaxIndexBytes = 200'000'000;
 WeightsIndex read_index(const ContainedFolder& folder) {
   const auto file = folder.open(kIndexName);
   if (file->size() > kMaxIndexBytes) {
-    throw CheckpointError(format("{}: {} bytes are too many for an index", file->path().string(),
-                                 file->size()));
+    throw CheckpointError(
+        format("{}: {} bytes are too many for an index", file->path().string(), file->size()));
   }
   std::string text(static_cast<std::size_t>(file->size()), '\0');
   file->read(0, std::as_writable_bytes(std::span(text)));
@@ -33,23 +33,21 @@ void check_shard(const SafetensorsFile& shard, const std::string& file, const We
   for (const std::string& name : shard.names()) {
     const auto mapped = index.file_of_tensor.find(name);
     if (mapped == index.file_of_tensor.end() || mapped->second != file) {
-      throw CheckpointError(format("{}: holds tensor '{}', which the index puts {}",
-                                   shard.description(), name,
-                                   mapped == index.file_of_tensor.end() ? "nowhere"
-                                                                        : "into " + mapped->second));
+      throw CheckpointError(
+          format("{}: holds tensor '{}', which the index puts {}", shard.description(), name,
+                 mapped == index.file_of_tensor.end() ? "nowhere" : "into " + mapped->second));
     }
   }
   for (const auto& [name, where] : index.file_of_tensor) {
     if (where == file && !shard.contains(name)) {
-      throw CheckpointError(format("{}: lacks tensor '{}', which the index puts here",
-                                   shard.description(), name));
+      throw CheckpointError(
+          format("{}: lacks tensor '{}', which the index puts here", shard.description(), name));
     }
   }
 }
 
 void check_total(const WeightsIndex& index,
-                 const std::vector<std::unique_ptr<SafetensorsFile>>& shards,
-                 const Path& folder) {
+                 const std::vector<std::unique_ptr<SafetensorsFile>>& shards, const Path& folder) {
   std::uint64_t total = 0;
   for (const auto& shard : shards) total += bytes_in(*shard);
   if (index.total_size && *index.total_size != total) {

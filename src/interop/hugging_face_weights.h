@@ -16,7 +16,8 @@ struct WeightsOptions {
 };
 
 /// `model.safetensors`, or what `model.safetensors.index.json` names.
-/// @invariant every tensor of the index is in its shard, every tensor of a shard is in the index, no tensor
+/// @invariant every tensor of the index is in its shard, every tensor of a shard is in the index,
+/// no tensor
 ///   is there twice, and `total_size` is the sum of their bytes
 class HuggingFaceWeights : public checkpoint::TensorSource {
  public:

@@ -44,8 +44,9 @@ inline constexpr std::uint64_t kMaxSafetensorsHeader = 100'000'000;
 inline constexpr std::size_t kMaxSafetensorsTensors = 1'000'000;
 inline constexpr std::size_t kMaxTensorNameBytes = 4096;
 
-/// Parses the JSON of a header whose file holds `data_bytes` after it. Stricter than the reference: repeated
-/// keys, a first byte other than '{', control bytes in names and more than kMaxRank dims are refused too.
+/// Parses the JSON of a header whose file holds `data_bytes` after it. Stricter than the reference:
+/// repeated keys, a first byte other than '{', control bytes in names and more than kMaxRank dims
+/// are refused too.
 /// @throws CheckpointError(where, tensor, expected, found)
 SafetensorsHeader parse_safetensors_header(std::string_view json, std::uint64_t data_bytes,
                                            const std::string& where);

@@ -23,13 +23,15 @@ SafetensorsHeader read_header(const ContainedFile& file, std::uint64_t& data_beg
   const std::string where = file.path().string();
   std::uint64_t length = 0;
   if (file.size() < kLengthBytes) {
-    throw CheckpointError(format("{}: {} bytes are too few for a safetensors file", where, file.size()));
+    throw CheckpointError(
+        format("{}: {} bytes are too few for a safetensors file", where, file.size()));
   }
   file.read(0, std::as_writable_bytes(std::span(&length, 1)));
   if (length > kMaxSafetensorsHeader || length > file.size() - kLengthBytes) {
-    throw CheckpointError(format("{}: its header would be {} bytes long; the limit is {}, the file "
-                                 "has {}",
-                                 where, length, kMaxSafetensorsHeader, file.size()));
+    throw CheckpointError(
+        format("{}: its header would be {} bytes long; the limit is {}, the file "
+               "has {}",
+               where, length, kMaxSafetensorsHeader, file.size()));
   }
   std::string json(static_cast<std::size_t>(length), '\0');
   file.read(kLengthBytes, std::as_writable_bytes(std::span(json)));
@@ -37,7 +39,8 @@ SafetensorsHeader read_header(const ContainedFile& file, std::uint64_t& data_beg
   return parse_safetensors_header(json, file.size() - data_begin, where);
 }
 
-/// Reads rising, possibly scattered ranges: long ones straight to their place, short ones through a window.
+/// Reads rising, possibly scattered ranges: long ones straight to their place, short ones through a
+/// window.
 class RunReader {
  public:
   RunReader(const ContainedFile& file, std::uint64_t offset, DType dtype, std::int64_t end)
@@ -91,16 +94,19 @@ SafetensorsFile::SafetensorsFile(std::shared_ptr<const ContainedFile> file)
   for (const SafetensorsEntry& entry : header_.entries) {
     const auto dtype = dtype_of_safetensors(entry.dtype);
     if (!dtype) {
-      throw CheckpointError(format("{}: tensor '{}' is {}, which this program cannot hold; convert "
-                                   "it to F32, BF16 or F16",
-                                   description(), entry.name, entry.dtype));
+      throw CheckpointError(
+          format("{}: tensor '{}' is {}, which this program cannot hold; convert "
+                 "it to F32, BF16 or F16",
+                 description(), entry.name, entry.dtype));
     }
     tensors_[entry.name] = {{entry.shape, *dtype, {}}, data_begin + entry.begin};
   }
   for (const auto& [name, stored] : tensors_) names_.push_back(name);
 }
 
-std::string SafetensorsFile::description() const { return file_->path().string(); }
+std::string SafetensorsFile::description() const {
+  return file_->path().string();
+}
 
 const checkpoint::TensorInfo* SafetensorsFile::find(const std::string& name) const {
   const auto found = tensors_.find(name);

@@ -1,6 +1,5 @@
 #include <algorithm>
 #include <array>
-#include <limits>
 #include <tuple>
 #include <unordered_set>
 
@@ -13,13 +12,14 @@ namespace moe::interop {
 namespace {
 
 constexpr std::array<SafetensorsDType, 22> kDTypes{{
-    {"BOOL", 8},        {"F4", 4},       {"F6_E2M3", 6},     {"F6_E3M2", 6},     {"U8", 8},
-    {"I8", 8},          {"F8_E5M2", 8},  {"F8_E4M3", 8},     {"F8_E8M0", 8},     {"F8_E4M3FNUZ", 8},
-    {"F8_E5M2FNUZ", 8}, {"I16", 16},     {"U16", 16},        {"F16", 16},        {"BF16", 16},
-    {"I32", 32},        {"U32", 32},     {"F32", 32},        {"C64", 64},        {"F64", 64},
+    {"BOOL", 8},        {"F4", 4},      {"F6_E2M3", 6}, {"F6_E3M2", 6}, {"U8", 8},
+    {"I8", 8},          {"F8_E5M2", 8}, {"F8_E4M3", 8}, {"F8_E8M0", 8}, {"F8_E4M3FNUZ", 8},
+    {"F8_E5M2FNUZ", 8}, {"I16", 16},    {"U16", 16},    {"F16", 16},    {"BF16", 16},
+    {"I32", 32},        {"U32", 32},    {"F32", 32},    {"C64", 64},    {"F64", 64},
     {"I64", 64},        {"U64", 64},
 }};
 
+constexpr std::uint64_t kMaxTensorBits = std::uint64_t{1} << 61;  // Shape counts to 2^59 elements
 constexpr const char* kMetadataKey = "__metadata__";
 
 bool has_control_bytes(std::string_view text) {
@@ -37,27 +37,41 @@ struct RawEntry {
   std::optional<std::vector<std::uint64_t>> offsets;
 };
 
-/// Takes the header apart event by event; anything that is not expected at its place is refused at once, so
-/// depth and memory are bounded by the header's own length.
+/// Takes the header apart event by event; anything that is not expected at its place is refused at
+/// once, so depth and memory are bounded by the header's own length.
 class HeaderParser : public SaxBase {
  public:
   explicit HeaderParser(const std::string& where) : SaxBase(where) {}
 
   bool start_object(std::size_t) override {
     switch (place_) {
-      case Place::Start: place_ = Place::Top; return true;
-      case Place::Tensor: place_ = Place::Fields; return true;
-      case Place::MetadataValue: place_ = Place::Metadata; return true;
-      default: refuse_value("an object");
+      case Place::Start:
+        place_ = Place::Top;
+        return true;
+      case Place::Tensor:
+        place_ = Place::Fields;
+        return true;
+      case Place::MetadataValue:
+        place_ = Place::Metadata;
+        return true;
+      default:
+        refuse_value("an object");
     }
   }
 
   bool key(string_t& text) override {
     switch (place_) {
-      case Place::Top: begin_entry(text); return true;
-      case Place::Fields: begin_field(text); return true;
-      case Place::Metadata: begin_metadata(text); return true;
-      default: refuse_value("a key");
+      case Place::Top:
+        begin_entry(text);
+        return true;
+      case Place::Fields:
+        begin_field(text);
+        return true;
+      case Place::Metadata:
+        begin_metadata(text);
+        return true;
+      default:
+        refuse_value("a key");
     }
   }
 
@@ -122,24 +136,45 @@ class HeaderParser : public SaxBase {
 
  private:
   enum class Place {
-    Start, Top, Tensor, Fields, DType, Shape, ShapeNumbers, Offsets, OffsetNumbers, MetadataValue,
-    Metadata, MetadataText, End
+    Start,
+    Top,
+    Tensor,
+    Fields,
+    DType,
+    Shape,
+    ShapeNumbers,
+    Offsets,
+    OffsetNumbers,
+    MetadataValue,
+    Metadata,
+    MetadataText,
+    End
   };
 
   std::string expectation() const override {
     const std::string tensor =
         entries_.empty() ? "" : format(" of tensor '{}'", shown(entries_.back().name));
     switch (place_) {
-      case Place::Start: return "an object";
-      case Place::Tensor: return "an object" + tensor;
-      case Place::DType: return "a text as dtype" + tensor;
-      case Place::Shape: return "an array as shape" + tensor;
-      case Place::Offsets: return "an array as data_offsets" + tensor;
-      case Place::ShapeNumbers: return "an integer >= 0 below 2^64 in shape" + tensor;
-      case Place::OffsetNumbers: return "an integer >= 0 below 2^64 in data_offsets" + tensor;
-      case Place::MetadataValue: return "an object as __metadata__";
-      case Place::MetadataText: return format("a text as __metadata__ '{}'", shown(metadata_key_));
-      default: return "a key";
+      case Place::Start:
+        return "an object";
+      case Place::Tensor:
+        return "an object" + tensor;
+      case Place::DType:
+        return "a text as dtype" + tensor;
+      case Place::Shape:
+        return "an array as shape" + tensor;
+      case Place::Offsets:
+        return "an array as data_offsets" + tensor;
+      case Place::ShapeNumbers:
+        return "an integer >= 0 below 2^64 in shape" + tensor;
+      case Place::OffsetNumbers:
+        return "an integer >= 0 below 2^64 in data_offsets" + tensor;
+      case Place::MetadataValue:
+        return "an object as __metadata__";
+      case Place::MetadataText:
+        return format("a text as __metadata__ '{}'", shown(metadata_key_));
+      default:
+        return "a key";
     }
   }
 
@@ -193,28 +228,33 @@ class HeaderParser : public SaxBase {
 };
 
 std::int64_t bits_of(const RawEntry& entry, const std::string& where) {
-  const auto known = std::ranges::find(kDTypes, std::string_view(*entry.dtype), &SafetensorsDType::name);
+  const auto known =
+      std::ranges::find(kDTypes, std::string_view(*entry.dtype), &SafetensorsDType::name);
   if (known == kDTypes.end()) {
-    throw CheckpointError(format("{}: tensor '{}': unknown dtype '{}'", where, shown(entry.name), shown(*entry.dtype)));
+    throw CheckpointError(format("{}: tensor '{}': unknown dtype '{}'", where, shown(entry.name),
+                                 shown(*entry.dtype)));
   }
   return known->bits;
 }
 
-/// Bytes by shape and dtype. Zeroes count as ones in the check of overflow: no product may hide behind one.
+/// Bytes by shape and dtype. Zeroes count as ones in the check of overflow: no product may hide
+/// behind one.
 std::uint64_t bytes_of(const RawEntry& entry, const std::string& where) {
   std::uint64_t bits = static_cast<std::uint64_t>(bits_of(entry, where));
   bool empty = false;
   for (const std::uint64_t size : *entry.shape) {
     empty = empty || size == 0;
     const bool overflow = __builtin_mul_overflow(bits, std::max<std::uint64_t>(size, 1), &bits) ||
-                          bits > static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max());
+                          bits > kMaxTensorBits;
     if (overflow) {
-      throw CheckpointError(format("{}: tensor '{}': its size overflows", where, shown(entry.name)));
+      throw CheckpointError(
+          format("{}: tensor '{}': its size overflows", where, shown(entry.name)));
     }
   }
   if (empty) return 0;
   if (bits % 8 != 0) {
-    throw CheckpointError(format("{}: tensor '{}': {} bits do not end on a byte", where, shown(entry.name), bits));
+    throw CheckpointError(
+        format("{}: tensor '{}': {} bits do not end on a byte", where, shown(entry.name), bits));
   }
   return bits / 8;
 }
@@ -227,16 +267,18 @@ SafetensorsEntry checked_entry(const RawEntry& raw, const std::string& where) {
   entry.begin = (*raw.offsets)[0];
   entry.end = (*raw.offsets)[1];
   if (entry.begin > entry.end || entry.end - entry.begin != bytes) {
-    throw CheckpointError(format("{}: tensor '{}': data_offsets [{}, {}] do not hold the {} bytes "
-                                 "of its shape and dtype",
-                                 where, shown(raw.name), entry.begin, entry.end, bytes));
+    throw CheckpointError(
+        format("{}: tensor '{}': data_offsets [{}, {}] do not hold the {} bytes "
+               "of its shape and dtype",
+               where, shown(raw.name), entry.begin, entry.end, bytes));
   }
   std::vector<std::int64_t> dims(raw.shape->begin(), raw.shape->end());
   entry.shape = Shape(std::span<const std::int64_t>(dims));
   return entry;
 }
 
-/// In the order of offsets, each entry begins where the last one ended, and the last ends with the file.
+/// In the order of offsets, each entry begins where the last one ended, and the last ends with the
+/// file.
 void check_offsets(const std::vector<SafetensorsEntry>& entries, std::uint64_t data_bytes,
                    const std::string& where) {
   std::uint64_t at = 0;
@@ -266,18 +308,28 @@ void check_text(std::string_view json, const std::string& where) {
 
 }  // namespace
 
-std::vector<SafetensorsDType> safetensors_dtypes() { return {kDTypes.begin(), kDTypes.end()}; }
+std::vector<SafetensorsDType> safetensors_dtypes() {
+  return {kDTypes.begin(), kDTypes.end()};
+}
 
 std::string_view safetensors_name(DType dtype) {
   switch (dtype) {
-    case DType::F32: return "F32";
-    case DType::BF16: return "BF16";
-    case DType::F64: return "F64";
-    case DType::I32: return "I32";
-    case DType::I64: return "I64";
-    case DType::U8: return "U8";
-    case DType::U16: return "U16";
-    case DType::F16: return "F16";
+    case DType::F32:
+      return "F32";
+    case DType::BF16:
+      return "BF16";
+    case DType::F64:
+      return "F64";
+    case DType::I32:
+      return "I32";
+    case DType::I64:
+      return "I64";
+    case DType::U8:
+      return "U8";
+    case DType::U16:
+      return "U16";
+    case DType::F16:
+      return "F16";
   }
   throw InternalError("unknown dtype");
 }

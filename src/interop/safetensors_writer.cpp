@@ -43,7 +43,8 @@ std::size_t rank_of(DType dtype) {
   return static_cast<std::size_t>(found - all.begin());
 }
 
-/// The reference writer's order: wide dtypes first, so that every tensor is aligned to its own size.
+/// The reference writer's order: wide dtypes first, so that every tensor is aligned to its own
+/// size.
 void sort_as_reference(std::vector<Planned>& tensors) {
   std::ranges::sort(tensors, [](const Planned& a, const Planned& b) {
     if (a.dtype != b.dtype) return rank_of(a.dtype) > rank_of(b.dtype);
@@ -98,7 +99,8 @@ class Temporary {
   void rename_to(const Path& target) {
     std::error_code error;
     std::filesystem::rename(path_, target, error);
-    if (error) throw DataError(format("{}: cannot rename into place: {}", target.string(), error.message()));
+    if (error)
+      throw DataError(format("{}: cannot rename into place: {}", target.string(), error.message()));
     kept_ = true;
   }
 
@@ -141,9 +143,10 @@ void require_no_weights(const Path& folder) {
   for (const auto& entry : std::filesystem::directory_iterator(folder)) {
     const std::string name = entry.path().filename().string();
     if (name.ends_with(".safetensors") || name == kIndexName) {
-      throw CheckpointError(format("{}: already holds weights ({}); choose another folder or remove "
-                                   "them",
-                                   folder.string(), name));
+      throw CheckpointError(
+          format("{}: already holds weights ({}); choose another folder or remove "
+                 "them",
+                 folder.string(), name));
     }
   }
 }

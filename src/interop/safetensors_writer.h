@@ -1,4 +1,5 @@
-/// Writing safetensors: streamed from any TensorSource, byte for byte as the reference library lays files out.
+/// Writing safetensors: streamed from any TensorSource, byte for byte as the reference library lays
+/// files out.
 #pragma once
 
 #include <cstdint>
@@ -12,7 +13,8 @@
 namespace moe::interop {
 
 struct ExportOptions {
-  /// Tensor bytes a file may hold before another is begun; one larger tensor gets a file of its own.
+  /// Tensor bytes a file may hold before another is begun; one larger tensor gets a file of its
+  /// own.
   std::int64_t shard_bytes = 5'000'000'000;
   /// Convert floating tensors to this on the way; none: as they are.
   std::optional<DType> dtype;
@@ -27,7 +29,8 @@ void write_safetensors(const checkpoint::TensorSource& source, const Path& file,
 
 /// Writes a Hugging Face folder's weights: `model.safetensors`, or shards and, last, their index.
 /// @returns the names of the files, index included
-/// @throws as above, and CheckpointError if the folder holds weights already; nothing is left behind then
+/// @throws as above, and CheckpointError if the folder holds weights already; nothing is left
+/// behind then
 std::vector<std::string> write_hugging_face_weights(const checkpoint::TensorSource& source,
                                                     const Path& folder,
                                                     const ExportOptions& options = {});

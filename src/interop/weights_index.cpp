@@ -50,7 +50,8 @@ class IndexParser : public SaxBase {
     if (!is_plain_name(text)) {
       refuse(format("tensor '{}': '{}' is not a plain file name", shown(key_), shown(text)));
     }
-    if (index_.file_of_tensor.size() == kMaxSafetensorsTensors) refuse("more than 1,000,000 tensors");
+    if (index_.file_of_tensor.size() == kMaxSafetensorsTensors)
+      refuse("more than 1,000,000 tensors");
     index_.file_of_tensor[key_] = text;
     return true;
   }
@@ -76,9 +77,7 @@ class IndexParser : public SaxBase {
     if (is_total()) return "an integer >= 0 as total_size";
     return format("a file name for tensor '{}'", shown(key_));
   }
-  bool is_total() const {
-    return in_ == Section::Metadata && depth_ == 2 && key_ == "total_size";
-  }
+  bool is_total() const { return in_ == Section::Metadata && depth_ == 2 && key_ == "total_size"; }
   /// Whatever else stands in metadata is nobody's business here.
   bool skip(const std::string& found) const {
     if (in_ != Section::Metadata || depth_ < 2 || is_total()) refuse_value(found);

@@ -7,24 +7,35 @@
 namespace moe::nn {
 namespace {
 
-double llama3_frequency(const RopeSpec& spec, double frequency) {
-  const double wavelength = 2.0 * std::numbers::pi / frequency;
+// Every step rounds to f32 as transformers' does: a frequency one bit off turns by 1e-4 at position 4096.
+
+float llama3_frequency(const RopeSpec& spec, float frequency) {
   const auto original = static_cast<double>(spec.original_max_positions);
-  if (wavelength > original / spec.low_frequency_factor) return frequency / spec.factor;
-  if (wavelength < original / spec.high_frequency_factor) return frequency;
-  const double smooth = (original / wavelength - spec.low_frequency_factor) /
-                        (spec.high_frequency_factor - spec.low_frequency_factor);
-  return (1.0 - smooth) * frequency / spec.factor + smooth * frequency;
+  const auto factor = static_cast<float>(spec.factor);
+  const float wavelength = static_cast<float>(2.0 * std::numbers::pi) / frequency;
+  if (wavelength > static_cast<float>(original / spec.low_frequency_factor)) {
+    return frequency / factor;
+  }
+  if (wavelength < static_cast<float>(original / spec.high_frequency_factor)) return frequency;
+  const float smooth =
+      (static_cast<float>(original) / wavelength - static_cast<float>(spec.low_frequency_factor)) /
+      static_cast<float>(spec.high_frequency_factor - spec.low_frequency_factor);
+  return (1.0F - smooth) * frequency / factor + smooth * frequency;
+}
+
+float base_frequency(double theta, std::int64_t j, std::int64_t head_width) {
+  const float exponent = static_cast<float>(2 * j) / static_cast<float>(head_width);
+  const auto power = static_cast<float>(std::pow(theta, static_cast<double>(exponent)));
+  return 1.0F / power;
 }
 
 std::vector<float> inverse_frequencies(const RopeSpec& spec, std::int64_t head_width) {
   std::vector<float> frequencies;
   for (std::int64_t j = 0; j < head_width / 2; ++j) {
-    const double exponent = static_cast<double>(2 * j) / static_cast<double>(head_width);
-    double frequency = 1.0 / std::pow(spec.theta, exponent);
-    if (spec.type == "linear") frequency /= spec.factor;
+    float frequency = base_frequency(spec.theta, j, head_width);
+    if (spec.type == "linear") frequency /= static_cast<float>(spec.factor);
     if (spec.type == "llama3") frequency = llama3_frequency(spec, frequency);
-    frequencies.push_back(static_cast<float>(frequency));
+    frequencies.push_back(frequency);
   }
   return frequencies;
 }

@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "base/format.h"
 #include "base/log.h"
+#include "comm/launcher.h"
 #include "device/cpu_isa.h"
 
 namespace moe::run {
@@ -46,6 +47,17 @@ int guarded(const std::function<int()>& body) {
   }
 }
 
+int guarded_before_start(const std::function<int()>& body) {
+  try {
+    return body();
+  } catch (const Error& error) {
+    if (comm::launched_as().rank == 0) return tell_failure();
+    return error.exit_code();
+  } catch (...) {
+    return tell_failure();
+  }
+}
+
 namespace {
 
 /// Errors of the config and of files are met by all ranks alike: rank 0 tells them for all.
@@ -64,12 +76,18 @@ bool is_told_elsewhere(comm::World& world) {
   }
 }
 
+/// A rank that has failed saves nothing more: what the launcher sends to end the job must end it.
+void let_signals_end_this_process() {
+  for (const int signal : {SIGTERM, SIGINT, SIGUSR1}) std::signal(signal, SIG_DFL);
+}
+
 }  // namespace
 
 int guarded(comm::World& world, const std::function<int()>& body) {
   try {
     return body();
   } catch (...) {
+    let_signals_end_this_process();
     // Rank 0 met the same failure and ends the job; should it not have, this rank tells it after all.
     if (is_told_elsewhere(world)) std::this_thread::sleep_for(std::chrono::seconds(5));
     const int code = tell_failure();

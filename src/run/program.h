@@ -16,6 +16,9 @@ std::string version_line(const std::string& program);
 /// Runs `body` and turns what it throws into a message on standard error and the exit code of its type.
 int guarded(const std::function<int()>& body);
 
+/// The same before MPI is started, for what every rank checks alike (its config): rank 0 alone speaks.
+int guarded_before_start(const std::function<int()>& body);
+
 /// The same under a world: a rank's failure ends the job, with its message shown once.
 int guarded(comm::World& world, const std::function<int()>& body);
 

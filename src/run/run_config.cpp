@@ -7,6 +7,7 @@
 #include "base/format.h"
 #include "config/decode.h"
 #include "config/print.h"
+#include "config/reference.h"
 
 namespace moe::run {
 
@@ -62,6 +63,13 @@ RunConfig load_run_config(const Path& path, const std::vector<std::string>& over
 
 RunConfig parse_run_config(const std::string& yaml, const std::string& name) {
   return config::decode<RunConfig>(config::Document::parse(yaml, name));
+}
+
+std::string config_reference() {
+  RunConfig defaults;
+  return "# Configuration\n\nGenerated from the typed sections by `moe-train --print-reference`; a test fails when it "
+         "is stale. `moe-train CONFIG --print-config` prints a run's resolved config.\n\n" +
+         config::reference_markdown([&](config::Fields& f) { defaults.fields(f); });
 }
 
 std::string print_run_config(const RunConfig& config) { return config::print_yaml(config); }

@@ -55,6 +55,9 @@ RunConfig parse_run_config(const std::string& yaml, const std::string& name);
 /// The resolved config as YAML that is itself a valid config.
 std::string print_run_config(const RunConfig& config);
 
+/// docs/configuration.md, generated from the sections.
+std::string config_reference();
+
 /// What differs between the config a checkpoint was made with and the one it is resumed with.
 struct ConfigDrift {
   std::vector<std::string> refused;  ///< changes the training: "optimizer.learning_rate: 0.001 -> 0.002"

@@ -46,9 +46,11 @@ class TrainRun {
   int run(const std::atomic<bool>& stop) {
     check_batches();
     open_data();
+    // Whatever can be refused is refused before a folder is touched.
+    const std::shared_ptr<checkpoint::Checkpoint> resumed = find_checkpoint();
     open_folder();
     build_state();
-    resume();
+    if (resumed) restore(*resumed);
     train::LoopContext context = wire(stop);
     const train::LoopResult result = train::run_loop(context);
     finish(result);
@@ -115,13 +117,17 @@ class TrainRun {
     state_.gradient_clip = config_.training.gradient_clip;
   }
 
-  void resume() {
+  /// What this run continues from, or null.
+  std::shared_ptr<checkpoint::Checkpoint> find_checkpoint() {
     const checkpoint::Found found = checkpoint::resolve_resume(
         config_.checkpoint.resume, checkpoints(), {.group = &world_.group()});
-    if (!found.checkpoint) return;
-    refuse_drift(*found.checkpoint);
-    train::restore_state(state_, *found.checkpoint);
-    say(format("resumed from {} (step {})", found.checkpoint->path().string(), state_.step));
+    if (found.checkpoint) refuse_drift(*found.checkpoint);
+    return found.checkpoint;
+  }
+
+  void restore(const checkpoint::Checkpoint& checkpoint) {
+    train::restore_state(state_, checkpoint);
+    say(format("resumed from {} (step {})", checkpoint.path().string(), state_.step));
   }
 
   void refuse_drift(const checkpoint::Checkpoint& checkpoint) const {

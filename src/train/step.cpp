@@ -18,10 +18,12 @@ void sum(comm::Group& group, std::span<double> values) {
   group.all_reduce_sum(View{values.data(), DType::F64, 1, {size}, {1}}).wait();
 }
 
+/// Real ones: rows without a sample are padding.
 std::int64_t tokens_of(const data::StepBatches& batches) {
   std::int64_t tokens = 0;
   for (const data::Batch& batch : batches.micro_batches) {
-    tokens += batch.sequences * batch.sequence_length;
+    tokens += std::ranges::count_if(batch.sample_ids, [](auto id) { return id >= 0; }) *
+              batch.sequence_length;
   }
   return tokens;
 }

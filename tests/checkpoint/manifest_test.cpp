@@ -111,6 +111,7 @@ TEST(Manifest, RefusesWhatDoesNotFollowTheFormat) {
       {"\"size\":[4,2]", "\"size\":[8]", "outside its tensor"},
       {"\"shape\":[4,2]", "\"shape\":[4,2,1,1,1,1,1]", "at most 6"},
       {"\"shape\":[0]", "\"shape\":[0,9223372036854775807,4]", "overflows"},
+      {"\"shape\":[0]", "\"shape\":[0,1152921504606846976]", "overflows"},
       {"ffffffffffffffff", "fffffffffffffff", "16 hexadecimal"},
       {"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", "aaaa", "32 hexadecimal"},
       {"{\"kind\":\"norm\"}", "{\"kind\":1}", "expected a text"},

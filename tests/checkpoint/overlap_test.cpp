@@ -11,8 +11,7 @@ namespace {
 
 Slice random_slice(const Shape& global, const Random& random, std::uint64_t& counter) {
   const auto below = [&](std::int64_t bound) {
-    return static_cast<std::int64_t>(
-        random.below(static_cast<std::uint64_t>(bound), counter++));
+    return static_cast<std::int64_t>(random.below(static_cast<std::uint64_t>(bound), counter++));
   };
   Slice slice = whole(global);
   for (int dim = 0; dim < global.rank(); ++dim) {

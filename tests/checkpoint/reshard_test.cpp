@@ -133,8 +133,8 @@ TEST(RoundTrip, KeepsEveryBitOfEveryDTypeAndAllThatIsNoTensor) {
   }
   for (const DType dtype : {DType::F32, DType::F64, DType::I32, DType::I64, DType::U8}) {
     const std::int64_t count = 65536 * 2 / size_of(dtype);
-    state.tensors.push_back({std::string(to_string(dtype)), whole(Shape{count}),
-                             flat_view(bits.data(), dtype, count)});
+    state.tensors.push_back(
+        {std::string(to_string(dtype)), whole(Shape{count}), flat_view(bits.data(), dtype, count)});
   }
   const auto group = comm::make_self_group();
   const auto report = write(take(state, Staging::Borrow), {.folder = folder.path()}, *group);

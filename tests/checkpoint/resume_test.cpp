@@ -33,9 +33,9 @@ TEST(FolderNames, AreRecognisedExactly) {
   EXPECT_EQ(step_name(123456789), "step_123456789");
   EXPECT_EQ(step_from_name("step_00000100"), 100);
   EXPECT_EQ(step_from_name("step_123456789"), 123456789);
-  for (const char* bad : {"", "step_", "step_100", "step_0000010x", "step_-0000100",
-                          "step_000000100", "step_00000100.tmp-1", "latest",
-                          "step_99999999999999999999"}) {
+  for (const char* bad :
+       {"", "step_", "step_100", "step_0000010x", "step_-0000100", "step_000000100",
+        "step_00000100.tmp-1", "latest", "step_99999999999999999999"}) {
     EXPECT_EQ(step_from_name(bad), std::nullopt) << bad;
   }
   EXPECT_TRUE(is_leftover_name("step_00000100.tmp-0123"));
@@ -112,12 +112,11 @@ TEST(Retention, NeverLosesTheNewestInRandomHistories) {
   const Random random(1, "retention");
   std::uint64_t counter = 0;
   const auto below = [&](std::int64_t bound) {
-    return static_cast<std::int64_t>(
-        random.below(static_cast<std::uint64_t>(bound), counter++));
+    return static_cast<std::int64_t>(random.below(static_cast<std::uint64_t>(bound), counter++));
   };
   for (int history = 0; history < 1000; ++history) {
-    const Retention retention{1 + below(4), below(2) == 0 ? std::optional<std::int64_t>{}
-                                                         : 1 + below(40)};
+    const Retention retention{1 + below(4),
+                              below(2) == 0 ? std::optional<std::int64_t>{} : 1 + below(40)};
     Steps kept;
     Steps all;
     std::int64_t step = 0;
@@ -129,8 +128,8 @@ TEST(Retention, NeverLosesTheNewestInRandomHistories) {
         ASSERT_EQ(std::erase(kept, removed), 1U);
       }
       ASSERT_EQ(kept.back(), step);
-      const auto wanted = std::min<std::size_t>(all.size(),
-                                                static_cast<std::size_t>(retention.keep_last));
+      const auto wanted =
+          std::min<std::size_t>(all.size(), static_cast<std::size_t>(retention.keep_last));
       ASSERT_GE(kept.size(), wanted);
       for (std::size_t i = 0; i < wanted; ++i) {
         ASSERT_NE(std::ranges::find(kept, all[all.size() - 1 - i]), kept.end());

@@ -113,8 +113,7 @@ void craft_dataset(hid_t file, const char* name, const DatasetTweak& tweak) {
     const hid_t type = H5Tcopy(H5T_C_S1);
     H5Tset_size(type, std::string(tweak.dtype).size());
     const hid_t scalar = H5Screate(H5S_SCALAR);
-    const hid_t attribute =
-        H5Acreate2(dataset, "dtype", type, scalar, H5P_DEFAULT, H5P_DEFAULT);
+    const hid_t attribute = H5Acreate2(dataset, "dtype", type, scalar, H5P_DEFAULT, H5P_DEFAULT);
     H5Awrite(attribute, type, tweak.dtype);
     H5Aclose(attribute);
     H5Sclose(scalar);
@@ -143,9 +142,7 @@ TEST(ShardFile, RefusesLinksFiltersExternalStorageAndStrangeAttributes) {
          H5Lcreate_external("/etc/passwd", "/", file, "w", H5P_DEFAULT, H5P_DEFAULT);
        }},
       {"cannot open the dataset",
-       [](hid_t file) {
-         H5Gclose(H5Gcreate2(file, "w", H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT));
-       }},
+       [](hid_t file) { H5Gclose(H5Gcreate2(file, "w", H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT)); }},
       {"external storage", tweaked({[](hid_t id) { H5Pset_external(id, "/etc/passwd", 0, 20); }})},
       {"not chunked", tweaked({[](hid_t) {}})},
       {"other than Fletcher32", tweaked({[](hid_t id) {
@@ -172,7 +169,8 @@ TEST(ShardFile, RefusesLinksFiltersExternalStorageAndStrangeAttributes) {
       {"expected one attribute", tweaked({.dtype = nullptr})},
       {"is not 'f32'", tweaked({.dtype = "f64"})},
       {"is not 'f32'", tweaked({.dtype = "float"})},
-      {"attributes of its own", [&](hid_t file) {
+      {"attributes of its own",
+       [&](hid_t file) {
          craft_dataset(file, "w", {});
          const hid_t scalar = H5Screate(H5S_SCALAR);
          H5Aclose(H5Acreate2(file, "note", H5T_STD_I32LE, scalar, H5P_DEFAULT, H5P_DEFAULT));

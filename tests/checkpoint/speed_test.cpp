@@ -1,6 +1,7 @@
 // Not a check but a measurement, run by hand:
 //   checkpoint_test --gtest_also_run_disabled_tests --gtest_filter='Speed.*'
-// MOE_SPEED_FOLDER names the disk (default: the temporary folder), MOE_SPEED_MB the size (default 1024).
+// MOE_SPEED_FOLDER names the disk (default: the temporary folder), MOE_SPEED_MB the size (default
+// 1024).
 #include <gtest/gtest.h>
 
 #include <cstdlib>

@@ -41,8 +41,8 @@ struct Layout {
   int ranks() const { return static_cast<int>(expert * tensor * shards); }
 };
 
-/// The slice of rank `rank`: expert slowest, shard fastest. Dim 0 is cut by expert and dim 2 by tensor
-/// where a tensor has rank 4; others are cut flat over all ranks.
+/// The slice of rank `rank`: expert slowest, shard fastest. Dim 0 is cut by expert and dim 2 by
+/// tensor where a tensor has rank 4; others are cut flat over all ranks.
 inline Slice slice_of(const GlobalTensor& tensor, const Layout& layout, int rank) {
   if (tensor.shape.rank() != 4) {
     return shard(whole(tensor.shape), layout.ranks(), rank, layout.alignment);
@@ -103,8 +103,7 @@ inline std::vector<GlobalTensor> sample_tensors() {
 
 /// Saves with `layout.ranks()` thread ranks; returns rank 0's report.
 inline WriteReport save(const Path& folder, const std::vector<GlobalTensor>& tensors,
-                        const Layout& layout, std::int64_t step = 100,
-                        WriteOptions options = {}) {
+                        const Layout& layout, std::int64_t step = 100, WriteOptions options = {}) {
   options.folder = folder;
   WriteReport report;
   ::moe::testing::run_ranks(layout.ranks(), [&](comm::Group& group) {

@@ -46,8 +46,7 @@ TEST(TensorSource, RefusesWrongRequestsWithTheTensorsName) {
   const auto read = [&](const char* name, const Shape& global, DType dtype, std::int64_t count) {
     return message([&] { memory.read(name, whole(global), flat_view(out, dtype, count)); });
   };
-  EXPECT_EQ(read("step", Shape{1}, DType::I64, 1),
-            "a test: holds no tensor step (nearest: steps)");
+  EXPECT_EQ(read("step", Shape{1}, DType::I64, 1), "a test: holds no tensor step (nearest: steps)");
   EXPECT_NE(read("w", Shape{3, 2}, DType::F32, 6).find("[read] w"), std::string::npos);
   EXPECT_NE(read("w", Shape{2, 3}, DType::F32, 5).find("expected 6"), std::string::npos);
   EXPECT_NE(read("steps", Shape{1}, DType::F32, 1).find("does not convert"), std::string::npos);
@@ -55,17 +54,18 @@ TEST(TensorSource, RefusesWrongRequestsWithTheTensorsName) {
 }
 
 TEST(RequireTensors, AcceptsTheExactSet) {
-  const std::vector<ExpectedTensor> expected{{"w", Shape{2, 3}, {}}, {"steps", Shape{1}, DType::I64}};
+  const std::vector<ExpectedTensor> expected{{"w", Shape{2, 3}, {}},
+                                             {"steps", Shape{1}, DType::I64}};
   EXPECT_NO_THROW(require_tensors(source(), expected));
 }
 
 TEST(RequireTensors, NamesEveryDifferenceAtOnce) {
-  const std::vector<ExpectedTensor> expected{
-      {"w", Shape{3, 2}, DType::BF16}, {"weight", Shape{4}, {}}};
+  const std::vector<ExpectedTensor> expected{{"w", Shape{3, 2}, DType::BF16},
+                                             {"weight", Shape{4}, {}}};
   const std::string text = message([&] { require_tensors(source(), expected); });
-  for (const char* part : {"shape of w: expected [3, 2], found [2, 3]",
-                           "dtype of w: expected bf16, found f32", "missing: weight [4]",
-                           "unexpected: steps"}) {
+  for (const char* part :
+       {"shape of w: expected [3, 2], found [2, 3]", "dtype of w: expected bf16, found f32",
+        "missing: weight [4]", "unexpected: steps"}) {
     EXPECT_NE(text.find(part), std::string::npos) << text;
   }
 }

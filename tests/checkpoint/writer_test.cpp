@@ -28,7 +28,8 @@ constexpr const char* kNew = "step_00000200";
 
 TEST(Writer, LeavesStepFolderAndPointerAndReportsThem) {
   const TemporaryFolder folder;
-  const auto report = testing::save(folder.path() / "deep/er", testing::sample_tensors(), {.expert = 2});
+  const auto report =
+      testing::save(folder.path() / "deep/er", testing::sample_tensors(), {.expert = 2});
   EXPECT_EQ(testing::names_in(folder.path() / "deep/er"), (Names{"latest", kOld}));
   EXPECT_EQ(read_file(folder.path() / "deep/er/latest"), "step_00000100\n");
   EXPECT_EQ(testing::names_in(report.path),
@@ -61,7 +62,8 @@ TEST(Writer, SavesByManyRanksAreTheSameAsByOne) {
   }
 }
 
-/// Saves step 200 on two ranks with `change` applied to each rank's state; returns every rank's failure.
+/// Saves step 200 on two ranks with `change` applied to each rank's state; returns every rank's
+/// failure.
 std::vector<std::string> failures_of(
     const Path& folder, const std::function<void(int rank, State&, WriteOptions&)>& change) {
   std::vector<std::string> failures(2);
@@ -114,8 +116,8 @@ TEST(Writer, RefusesStatesThatDoNotAddUpAndLeavesNothing) {
          if (rank == 1) state.header.states["cursor"] = "1";
        },
        "rank 1 has another state cursor"},
-      {"the step differs",
-       [](int rank, State& state, WriteOptions&) { state.header.step += rank; }, "another step"},
+      {"the step differs", [](int rank, State& state, WriteOptions&) { state.header.step += rank; },
+       "another step"},
       {"a state is not JSON",
        [](int, State& state, WriteOptions&) { state.header.states["cursor"] = "{"; },
        "state cursor: not valid JSON"},

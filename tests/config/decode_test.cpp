@@ -312,6 +312,28 @@ TEST(Decode, DoesNotRejectARelationWithAKeyThatHasNoValue) {
   EXPECT_THAT(message, Not(HasSubstr("multiple")));
 }
 
+TEST(Decode, DoesNotRejectARelationWithAKeyOfAnotherSectionThatHasNoValue) {
+  const auto relation = [](Fields& f) {
+    double learning_rate = 1.0;
+    f.section("optimizer", "", [&](Fields& g) { g.number("learning_rate", learning_rate, ""); });
+    f.section("schedule", "", [&](Fields& g) {
+      double least = 2.0;
+      g.number("least", least, "");
+      if (least > learning_rate) g.reject("least", "exceeds optimizer.learning_rate");
+    });
+  };
+  const auto message = [&](const char* text) -> std::string {
+    try {
+      decode(Document::parse(text, "x.yaml"), relation);
+    } catch (const ConfigError& error) {
+      return error.what();
+    }
+    return "";
+  };
+  EXPECT_THAT(message("optimizer: {learning_rate: 1}"), HasSubstr("schedule.least: exceeds"));
+  EXPECT_THAT(message("optimizer: {learning_rate: x}"), Not(HasSubstr("exceeds")));
+}
+
 TEST(Decode, LeavesTheValueOfAListAloneWhenAnItemIsBad) {
   Data data;
   data.languages = {"kept"};

@@ -1,14 +1,18 @@
 #include "device/worker_pool.h"
 
 #include <gtest/gtest.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <atomic>
+#include <fstream>
 #include <stdexcept>
 #include <string>
 #include <thread>
 #include <vector>
 
+#include "base/clock.h"
 #include "base/error.h"
 
 namespace moe {
@@ -159,10 +163,13 @@ TEST(WorkerPool, ManyShortJobsNeitherDeadlockNorLoseATile) {
 
 TEST(WorkerPool, JobsAfterAPauseWakeSleepingWorkers) {
   // Longer than the workers spin, so that they have gone to sleep.
+  constexpr double kPauseSeconds = 1e-3;
   WorkerPool pool(2);
   std::atomic<std::int64_t> sum{0};
   for (int job = 0; job < 50; ++job) {
-    for (int i = 0; i < 2000; ++i) std::this_thread::yield();
+    const Stopwatch pause;
+    while (pause.seconds() < kPauseSeconds) {
+    }
     pool.parallel_for(4, [&](std::int64_t tile) { sum += tile; });
   }
   EXPECT_EQ(sum, 50 * 6);
@@ -176,6 +183,30 @@ TEST(WorkerPool, PoolsComeAndGo) {
     pool.parallel_for(5, [&](std::int64_t) { ++runs; });
     EXPECT_EQ(runs, 5);
   }
+}
+
+TEST(WorkerPool, WhenThreadsCannotStartTheMessageNamesTheKey) {
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+  GTEST_SKIP() << "sanitizers need the address space that this test takes away";
+#endif
+  rlimit before{};
+  ASSERT_EQ(::getrlimit(RLIMIT_AS, &before), 0);
+  // Room for a few stacks only.
+  std::ifstream statm("/proc/self/statm");
+  rlim_t pages = 0;
+  statm >> pages;
+  const rlimit tight{pages * static_cast<rlim_t>(::sysconf(_SC_PAGESIZE)) + (rlim_t{128} << 20),
+                     before.rlim_max};
+  ASSERT_EQ(::setrlimit(RLIMIT_AS, &tight), 0);
+  std::string message;
+  try {
+    const WorkerPool pool(1000);
+  } catch (const DeviceError& error) {
+    message = error.what();
+  }
+  ASSERT_EQ(::setrlimit(RLIMIT_AS, &before), 0);
+  EXPECT_NE(message.find("cannot start 999 worker threads"), std::string::npos) << message;
+  EXPECT_NE(message.find("runtime.threads"), std::string::npos) << message;
 }
 
 TEST(WorkerPool, AtLeastOneThread) { EXPECT_THROW(WorkerPool(0), InternalError); }

@@ -1,4 +1,5 @@
-// f16 and bf16 as weights come: every one of the 65536 values, against arithmetic written from the definition.
+// f16 and bf16 as weights come: every one of the 65536 values, against arithmetic written from the
+// definition.
 #include <gtest/gtest.h>
 
 #include <bit>
@@ -86,8 +87,8 @@ TEST(HalfFloats, RoundTiesToEvenBetweenAllNeighbours) {
     for (int lower = 0; lower + 1 < infinity; ++lower) {
       const auto low = static_cast<std::uint16_t>(lower);
       const auto high = static_cast<std::uint16_t>(lower + 1);
-      const auto middle = static_cast<float>(
-          (defined_value(low, format) + defined_value(high, format)) / 2);
+      const auto middle =
+          static_cast<float>((defined_value(low, format) + defined_value(high, format)) / 2);
       const float inputs[3] = {std::nextafter(middle, 0.0F), middle,
                                std::nextafter(middle, INFINITY)};
       const std::uint16_t expected[3] = {low, lower % 2 == 0 ? low : high, high};

@@ -17,15 +17,15 @@ using testing::refusal;
 using testing::TemporaryFolder;
 
 std::string one_tensor(const std::string& name, char fill = 'x') {
-  return file_bytes(
-      format(R"({{"{}":{{"dtype":"U8","shape":[4],"data_offsets":[0,4]}}}})", name),
-      std::string(4, fill));
+  return file_bytes(format(R"({{"{}":{{"dtype":"U8","shape":[4],"data_offsets":[0,4]}}}})", name),
+                    std::string(4, fill));
 }
 
 constexpr const char* kFirst = "model-00001-of-00002.safetensors";
 constexpr const char* kSecond = "model-00002-of-00002.safetensors";
 
-std::string index_text(const std::string& map, const std::string& metadata = R"({"total_size":8})") {
+std::string index_text(const std::string& map,
+                       const std::string& metadata = R"({"total_size":8})") {
   return format(R"({{"metadata":{},"weight_map":{{{}}}}})", metadata, map);
 }
 
@@ -81,11 +81,12 @@ TEST_F(Weights, RefusesEveryIndexThatDoesNotFit) {
       {"long", mapped(std::string(256, 'x')), "not a plain file name"},
       {"absent file", mapped("absent.safetensors"), "absent.safetensors: cannot open"},
       {"not a safetensors file", mapped(kIndexName), "its header would be"},
-      {"wrong shard", index_text(format(R"("a":"{}","b":"{}")", kSecond, kFirst)), "which the index puts"},
-      {"tensor of no shard", index_text(kMap + format(R"(,"c":"{}")", kFirst)),
-       "lacks tensor 'c'"},
+      {"wrong shard", index_text(format(R"("a":"{}","b":"{}")", kSecond, kFirst)),
+       "which the index puts"},
+      {"tensor of no shard", index_text(kMap + format(R"(,"c":"{}")", kFirst)), "lacks tensor 'c'"},
       {"repeated tensor", index_text(kMap + format(R"(,"a":"{}")", kFirst)), "'a' stands twice"},
-      {"repeated map", format(R"({{"weight_map":{{}},"weight_map":{{{}}}}})", kMap), "stands twice"},
+      {"repeated map", format(R"({{"weight_map":{{}},"weight_map":{{{}}}}})", kMap),
+       "stands twice"},
       {"no map", R"({"metadata":{"total_size":8}})", "no weight_map"},
       {"empty object", "{}", "no weight_map"},
       {"unknown field", R"({"weight_map":{},"extra":1})", "unknown field 'extra'"},
@@ -95,7 +96,8 @@ TEST_F(Weights, RefusesEveryIndexThatDoesNotFit) {
       {"map is a text", R"({"weight_map":"a"})", "expected an object"},
       {"map is a list", R"({"weight_map":["a"]})", "expected an object"},
       {"metadata is a number", R"({"metadata":1,"weight_map":{}})", "expected an object"},
-      {"total too small", index_text(kMap, R"({"total_size":7})"), "total_size is 7, the tensors have 8"},
+      {"total too small", index_text(kMap, R"({"total_size":7})"),
+       "total_size is 7, the tensors have 8"},
       {"total negative", index_text(kMap, R"({"total_size":-8})"), "as total_size"},
       {"total fractional", index_text(kMap, R"({"total_size":8.0})"), "as total_size"},
       {"total as text", index_text(kMap, R"({"total_size":"8"})"), "as total_size"},
@@ -115,15 +117,15 @@ TEST_F(Weights, RefusesEveryIndexThatDoesNotFit) {
 }
 
 TEST_F(Weights, ATensorThatTheIndexDoesNotMapIsRefused) {
-  put(folder_ / kSecond,
-      file_bytes(R"({"b":{"dtype":"U8","shape":[4],"data_offsets":[0,4]},)"
-                 R"("more":{"dtype":"U8","shape":[1],"data_offsets":[4,5]}})",
-                 "12345"));
+  put(folder_ / kSecond, file_bytes(R"({"b":{"dtype":"U8","shape":[4],"data_offsets":[0,4]},)"
+                                    R"("more":{"dtype":"U8","shape":[1],"data_offsets":[4,5]}})",
+                                    "12345"));
   EXPECT_NE(opened().find("holds tensor 'more', which the index puts nowhere"), std::string::npos);
 }
 
 TEST_F(Weights, AcceptsIndexesWithoutTotalOrWithOtherMetadata) {
-  for (const char* metadata : {"{}", R"({"made_by":"x","more":[1,{"a":null}],"total_parameters":8})"}) {
+  for (const char* metadata :
+       {"{}", R"({"made_by":"x","more":[1,{"a":null}],"total_parameters":8})"}) {
     put(folder_ / kIndexName, index_text(kMap, metadata));
     EXPECT_EQ(opened(), "") << metadata;
   }

@@ -19,7 +19,8 @@ using testing::TemporaryFolder;
 
 std::string entry(const std::string& name, const std::string& dtype, const std::string& shape,
                   const std::string& offsets) {
-  return format(R"("{}":{{"dtype":"{}","shape":{},"data_offsets":{}}})", name, dtype, shape, offsets);
+  return format(R"("{}":{{"dtype":"{}","shape":{},"data_offsets":{}}})", name, dtype, shape,
+                offsets);
 }
 
 const std::string kGood = "{" + entry("w", "F32", "[2,2]", "[0,16]") + "}";
@@ -43,9 +44,12 @@ TEST(Safetensors, AcceptsEdgeFiles) {
       {"zero size between",
        "{" + entry("b", "U8", "[1]", "[1,2]") + "," + entry("z", "F32", "[3,0]", "[1,1]") + "," +
            entry("a", "U8", "[1]", "[0,1]") + "}",
-       2, {"a", "b", "z"}},
+       2,
+       {"a", "b", "z"}},
       {"truth values", "{" + entry("m", "BOOL", "[3]", "[0,3]") + "}", 3, {"m"}},
-      {"any UTF-8 name", "{" + entry("\xc3\xa9/\\u00e9 \\\"", "U8", "[1]", "[0,1]") + "}", 1,
+      {"any UTF-8 name",
+       "{" + entry("\xc3\xa9/\\u00e9 \\\"", "U8", "[1]", "[0,1]") + "}",
+       1,
        {"\xc3\xa9/\xc3\xa9 \""}},
       {"six dims", "{" + entry("d", "U8", "[1,1,1,1,1,2]", "[0,2]") + "}", 2, {"d"}},
   };
@@ -111,7 +115,8 @@ TEST(Safetensors, RefusesEveryBrokenFileWithAReason) {
       {"dtype we cannot hold", "{" + entry("w", "F8_E4M3", "[1]", "[0,1]") + "}", 1,
        "F8_E4M3, which this program cannot hold"},
       {"negative size", "{" + entry("w", "U8", "[-1]", "[0,1]") + "}", 1, "found a negative"},
-      {"fractional size", "{" + entry("w", "U8", "[1.5]", "[0,1]") + "}", 1, "found the number 1.5"},
+      {"fractional size", "{" + entry("w", "U8", "[1.5]", "[0,1]") + "}", 1,
+       "found the number 1.5"},
       {"size as 1.0", "{" + entry("w", "U8", "[1.0]", "[0,1]") + "}", 1, "found the number 1.0"},
       {"size as 1e0", "{" + entry("w", "U8", "[1e0]", "[0,1]") + "}", 1, "found the number 1e0"},
       {"size 2^64", "{" + entry("w", "U8", "[18446744073709551616]", "[0,0]") + "}", 0,
@@ -119,18 +124,24 @@ TEST(Safetensors, RefusesEveryBrokenFileWithAReason) {
       {"size as text", "{" + entry("w", "U8", "[\"1\"]", "[0,1]") + "}", 1, "found a text"},
       {"size as truth value", "{" + entry("w", "U8", "[true]", "[0,1]") + "}", 1, "found a truth"},
       {"nested shape", "{" + entry("w", "U8", "[[1]]", "[0,1]") + "}", 1, "found an array"},
-      {"shape as number", "{" + entry("w", "U8", "1", "[0,1]") + "}", 1, "expected an array as shape"},
-      {"shape null", "{" + entry("w", "U8", "null", "[0,1]") + "}", 1, "expected an array as shape"},
+      {"shape as number", "{" + entry("w", "U8", "1", "[0,1]") + "}", 1,
+       "expected an array as shape"},
+      {"shape null", "{" + entry("w", "U8", "null", "[0,1]") + "}", 1,
+       "expected an array as shape"},
       {"seven dims", "{" + entry("w", "U8", "[1,1,1,1,1,1,1]", "[0,1]") + "}", 1, "more than 6"},
       {"product overflows", "{" + entry("w", "U8", "[4294967296,4294967296]", "[0,0]") + "}", 0,
        "its size overflows"},
       {"product wraps to 0", "{" + entry("w", "F32", "[4611686018427387904,4]", "[0,0]") + "}", 0,
        "its size overflows"},
-      {"overflow behind a 0", "{" + entry("w", "U8", "[0,9223372036854775807,16]", "[0,0]") + "}", 0,
+      {"overflow behind a 0", "{" + entry("w", "U8", "[0,9223372036854775807,16]", "[0,0]") + "}",
+       0, "its size overflows"},
+      {"vast behind a 0", "{" + entry("w", "U8", "[0,1152921504606846976]", "[0,0]") + "}", 0,
        "its size overflows"},
       {"sub-byte", "{" + entry("w", "F4", "[3]", "[0,2]") + "}", 2, "do not end on a byte"},
-      {"too few bytes", "{" + entry("w", "F32", "[2]", "[0,4]") + "}", 4, "do not hold the 8 bytes"},
-      {"too many bytes", "{" + entry("w", "F32", "[1]", "[0,8]") + "}", 8, "do not hold the 4 bytes"},
+      {"too few bytes", "{" + entry("w", "F32", "[2]", "[0,4]") + "}", 4,
+       "do not hold the 8 bytes"},
+      {"too many bytes", "{" + entry("w", "F32", "[1]", "[0,8]") + "}", 8,
+       "do not hold the 4 bytes"},
       {"backwards", "{" + entry("w", "U8", "[1]", "[1,0]") + "}", 1, "do not hold"},
       {"bytes for nothing", "{" + entry("w", "F32", "[0]", "[0,4]") + "}", 4, "hold the 0 bytes"},
       {"hole at the start", "{" + entry("w", "U8", "[1]", "[1,2]") + "}", 2, "a hole"},
@@ -152,8 +163,7 @@ TEST(Safetensors, RefusesEveryBrokenFileWithAReason) {
   const TemporaryFolder folder;
   for (const Row& row : rows) {
     put(folder / "model.safetensors", file_bytes(row.header, std::string(row.data, 'x')));
-    const std::string found =
-        refusal([&] { SafetensorsFile file(folder / "model.safetensors"); });
+    const std::string found = refusal([&] { SafetensorsFile file(folder / "model.safetensors"); });
     EXPECT_NE(found.find(row.phrase), std::string::npos) << row.name << ": '" << found << "'";
     EXPECT_NE(found.find("model.safetensors: "), std::string::npos) << row.name;
     EXPECT_LT(found.size(), 500U) << row.name << ": a message does not repeat the file";
@@ -187,7 +197,8 @@ TEST(Safetensors, ReadsSlicesInAnyFloat) {
   const std::string data(reinterpret_cast<const char*>(values.data()), values.size() * 4);
   const TemporaryFolder folder;
   put(folder / "x", file_bytes("{" + entry("w", "F32", "[3,5,7]", "[0,420]") +
-                                   R"(,"__metadata__":{"format":"pt"}})", data));
+                                   R"(,"__metadata__":{"format":"pt"}})",
+                               data));
   const SafetensorsFile file(folder / "x");
   EXPECT_EQ(file.metadata("format"), "pt");
   EXPECT_EQ(file.metadata("absent"), std::nullopt);
@@ -214,14 +225,16 @@ TEST(Safetensors, AFileCutShortWhileOpenIsAnErrorNotASignal) {
   EXPECT_NE(found.find("ended at byte"), std::string::npos) << found;
 }
 
-/// 3000 damaged files: each is refused with a CheckpointError, or is a valid file whose tensors can be read.
+/// 3000 damaged files: each is refused with a CheckpointError, or is a valid file whose tensors can
+/// be read.
 TEST(Safetensors, SurvivesRandomMutations) {
   const std::string header = R"({"__metadata__":{"format":"pt"},)" +
                              entry("a.weight", "F32", "[2,3]", "[0,24]") + "," +
                              entry("b.weight", "BF16", "[4]", "[24,32]") + "}  ";
   const std::string good = file_bytes(header, std::string(32, '\x3f'));
-  const std::string fragments[] = {"[", "]", "{", "}", "\"", ":", ",", "-1", "1e99", "null", "0",
-                                   "99999999999999999999", "\\u0000", "\xff", "F64", "shape"};
+  const std::string fragments[] = {"[",       "]",    "{",    "}",    "\"", ":",
+                                   ",",       "-1",   "1e99", "null", "0",  "99999999999999999999",
+                                   "\\u0000", "\xff", "F64",  "shape"};
   const Random random(1, "mutations");
   const TemporaryFolder folder(true);
   std::uint64_t counter = 0;

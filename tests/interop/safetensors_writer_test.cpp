@@ -67,13 +67,12 @@ TEST(SafetensorsWriter, LaysFilesOutAsTheReferenceDoes) {
   const TemporaryFolder folder;
   write_safetensors(source, folder / "x");
   const std::string bytes = read_file(folder / "x");
-  const std::string header =
-      R"({"__metadata__":{"format":"pt"},)"
-      R"("n":{"dtype":"I64","shape":[1],"data_offsets":[0,8]},)"
-      R"("k":{"dtype":"F32","shape":[],"data_offsets":[8,12]},)"
-      R"("m":{"dtype":"F32","shape":[1],"data_offsets":[12,16]},)"
-      R"("b":{"dtype":"BF16","shape":[2],"data_offsets":[16,20]},)"
-      R"("a":{"dtype":"F16","shape":[1],"data_offsets":[20,22]}})";
+  const std::string header = R"({"__metadata__":{"format":"pt"},)"
+                             R"("n":{"dtype":"I64","shape":[1],"data_offsets":[0,8]},)"
+                             R"("k":{"dtype":"F32","shape":[],"data_offsets":[8,12]},)"
+                             R"("m":{"dtype":"F32","shape":[1],"data_offsets":[12,16]},)"
+                             R"("b":{"dtype":"BF16","shape":[2],"data_offsets":[16,20]},)"
+                             R"("a":{"dtype":"F16","shape":[1],"data_offsets":[20,22]}})";
   EXPECT_EQ(bytes.substr(8, header.size()), header);
   std::uint64_t length = 0;
   std::memcpy(&length, bytes.data(), 8);

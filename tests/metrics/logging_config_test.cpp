@@ -3,7 +3,11 @@
 #include <gtest/gtest.h>
 
 #include <set>
+#include <string>
 
+#include "base/error.h"
+#include "config/decode.h"
+#include "config/print.h"
 #include "metrics/sink_registry.h"
 
 namespace moe::metrics {
@@ -23,6 +27,25 @@ TEST(LoggingConfig, TellsOfTheFirstStepAndEveryIntervalAfter) {
     if (config.due(step)) due.insert(step);
   }
   EXPECT_EQ(due, (std::set<std::int64_t>{1, 10, 20}));
+}
+
+TEST(LoggingConfig, DecodesAndPrintsEachSinkAsAKeyOfItsOwn) {
+  const auto decoded = [](const std::string& text) {
+    return config::decode<LoggingConfig>(config::Document::parse(text, "run.yaml"));
+  };
+  const LoggingConfig config = decoded("interval: 5\ntensorboard: false\nprogress: never\nprofile: true\n");
+  EXPECT_EQ(config.interval, 5);
+  EXPECT_TRUE(config.writes("console"));
+  EXPECT_FALSE(config.writes("tensorboard"));
+  EXPECT_EQ(config.progress, "never");
+  EXPECT_TRUE(config.profile);
+  const LoggingConfig again = decoded(config::print_yaml(config));
+  EXPECT_EQ(again.sinks, config.sinks);
+  EXPECT_EQ(again.flush_seconds, config.flush_seconds);
+  for (const char* wrong : {"interval: 0", "console: 1", "progress: sometimes", "flush_seconds: -1",
+                            "wandb: true"}) {
+    EXPECT_THROW(decoded(wrong), ConfigError) << wrong;
+  }
 }
 
 }  // namespace

@@ -20,4 +20,7 @@ inline double tolerance(DType dtype, std::int64_t reduction_length = 1) {
   return kSafety * epsilon_of(compute) * std::sqrt(length) + rounding;
 }
 
+/// What the programs promise: an evaluation gives the same loss on any number of ranks, to this relative difference.
+inline constexpr double kSameEvaluation = 1e-6;
+
 }  // namespace moe::testing

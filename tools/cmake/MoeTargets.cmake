@@ -110,20 +110,13 @@ function(moe_generate_bindings headers out)
   set(${out} ${generated} PARENT_SCOPE)
 endfunction()
 
-# A program that needs less than all of moe_run says so here, and starts and builds quicker.
-set(MOE_LINK_moe-data moe_data)
-
 # tools/<name>.cpp (name moe-...) becomes the program <name>.
 function(moe_programs)
   file(GLOB mains CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/tools/moe-*.cpp)
   foreach(main IN LISTS mains)
     cmake_path(GET main STEM name)
     add_executable(${name} ${main})
-    set(needed moe_run)
-    if(DEFINED MOE_LINK_${name})
-      set(needed ${MOE_LINK_${name}})
-    endif()
-    target_link_libraries(${name} PRIVATE moe_flags ${needed} CLI11::CLI11)
+    target_link_libraries(${name} PRIVATE moe_flags moe_run CLI11::CLI11)
     target_compile_definitions(${name} PRIVATE MOE_VERSION="${PROJECT_VERSION}")
     install(TARGETS ${name} RUNTIME DESTINATION bin)
     list(APPEND programs ${name})

@@ -244,6 +244,28 @@ TEST(AttentionBackward, GivesExactZerosWhereNothingIsSeen) {
   }
 }
 
+/// Softmax over one key is 1 whatever the score, so nothing may flow into q and k: not even rounding errors, which
+/// would be larger than the true gradients of short sequences.
+TEST(AttentionBackward, GivesExactZerosWhereOneKeyIsSeen) {
+  const Mask itself = [](std::int64_t i, std::int64_t, std::int64_t) { return Range{i, i + 1}; };
+  for (const DType dtype : kFloatTypes) {
+    const Problem problem(dtype, {2, 210, 210, 4, 2, 24}, itself);
+    everywhere(
+        std::string(to_string(dtype)),
+        [&](Stream& stream) {
+          Problem own = problem;
+          const std::vector<Array> out = problem.forward(stream);
+          own.o = out[0];
+          own.logsumexp = out[1];
+          return own.backward(stream);
+        },
+        [&](const std::vector<Array>& out) {
+          for (std::int64_t i = 0; i < out[0].size(); ++i) ASSERT_EQ(out[0][i], 0.0) << "dq";
+          for (std::int64_t i = 0; i < out[1].size(); ++i) ASSERT_EQ(out[1][i], 0.0) << "dk";
+        });
+  }
+}
+
 TEST(Attention, StaysFiniteAtExtremeLogits) {
   for (const DType dtype : kFloatTypes) {
     const Problem problem(dtype, {1, 100, 100, 2, 2, 16}, causal, 1e4);

@@ -267,6 +267,34 @@ TEST(TopKRouterBackward, SkipsDroppedRoutes) {
       [&](const std::vector<Array>& out) { expect_close("dlogits", out[0], expected, 4); });
 }
 
+/// The score of a lone expert is 1 whatever its logit.
+TEST(TopKRouterBackward, GivesExactZerosToALoneExpert) {
+  for (const bool renormalize : {false, true}) {
+    const Case c{DType::F32, 50, 1, 1, renormalize};
+    Stream first(1, CpuIsa::Avx2);
+    const std::vector<Array> routed = run_router(first, Array::random(c.dtype, {50, 1}, 3), c);
+    const Array dweight = Array::random(c.dtype, {50, 1}, 4);
+    const Array dprobability = Array::random(c.dtype, {50, 1}, 5);
+    everywhere(
+        label(c),
+        [&](Stream& stream) {
+          Array out(c.dtype, {50, 1});
+          top_k_router_backward(stream, {routed[0].view(),
+                                         routed[2].view(),
+                                         routed[3].view(),
+                                         dweight.view(),
+                                         dprobability.view(),
+                                         {},
+                                         out.view(),
+                                         renormalize});
+          return std::vector<Array>{out};
+        },
+        [&](const std::vector<Array>& out) {
+          for (std::int64_t i = 0; i < out[0].size(); ++i) ASSERT_EQ(out[0][i], 0.0);
+        });
+  }
+}
+
 TEST(TopKRouter, RefusesMoreChoicesThanExperts) {
   Stream stream(1, CpuIsa::Avx2);
   EXPECT_THROW(run_router(stream, Array(DType::F32, {2, 3}), {DType::F32, 2, 3, 4, false}),
