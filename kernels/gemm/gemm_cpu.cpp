@@ -34,16 +34,8 @@ void run(const Stream& stream, const Gemm& args, const Extent& extent) {
   const Output<T> c{args.c.as<T>(), args.c.stride(0)};
   const Tiling tiling =
       choose_tiling<Mode>(extent.rows, extent.columns, 1, stream.pool().threads());
-  const std::int64_t tiles = tiling.rows.count * tiling.columns.count;
-  parallel(stream, tiles, 1, [=](std::int64_t at, std::int64_t) {
-    const std::int64_t row = at % tiling.rows.count * tiling.rows.size;
-    const std::int64_t column = at / tiling.rows.count * tiling.columns.size;
-    const std::int64_t rows = extent.rows - row;
-    const std::int64_t columns = extent.columns - column;
-    tile_product(product,
-                 {row, rows < tiling.rows.size ? rows : tiling.rows.size, column,
-                  columns < tiling.columns.size ? columns : tiling.columns.size},
-                 c);
+  parallel(stream, tiling.tiles(), 1, [=](std::int64_t at, std::int64_t) {
+    tile_product(product, tiling.tile(at), c);
   });
 }
 

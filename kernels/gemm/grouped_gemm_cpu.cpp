@@ -21,43 +21,38 @@ Operand<S> rows_from(const View& x, const View& row, std::int64_t first, bool de
   return {data, x.stride(0), depth_contiguous, map, 1, 0};
 }
 
-/// A tile of one group: group, and which row and column tile.
+/// One group's rows [first, first + rows), and which of its tiles.
 struct GroupTile {
   std::int64_t group = 0;
-  std::int64_t first = 0;  ///< row of the group
+  std::int64_t first = 0;
   std::int64_t rows = 0;
-  std::int64_t row_tile = 0;
-  std::int64_t column_tile = 0;
+  std::int64_t at = 0;
 };
 
-/// Row tiles of all groups, cut `size` rows at a time.
-std::int64_t count_row_tiles(const std::int32_t* offset, std::int64_t groups, std::int64_t size) {
+/// How one group of `rows` rows is cut.
+Tiling group_tiling(const Tiling& like, std::int64_t rows) {
+  const std::int64_t most = like.rows.most();
+  return {Cut::evenly(rows, most < 1 ? 1 : most, like.rows.unit), like.columns};
+}
+
+std::int64_t count_tiles(const std::int32_t* offset, std::int64_t groups, const Tiling& like) {
   std::int64_t tiles = 0;
-  for (std::int64_t g = 0; g < groups; ++g) tiles += (offset[g + 1] - offset[g] + size - 1) / size;
+  for (std::int64_t g = 0; g < groups; ++g) {
+    tiles += group_tiling(like, offset[g + 1] - offset[g]).tiles();
+  }
   return tiles;
 }
 
-/// Tile `at` of the list (group, column tile, row tile): tiles that share weights stand together.
-GroupTile find_tile(const std::int32_t* offset, std::int64_t at, std::int64_t size,
-                    std::int64_t column_tiles) {
+GroupTile find_tile(const std::int32_t* offset, std::int64_t at, const Tiling& like) {
   GroupTile tile;
+  tile.at = at;
   for (;; ++tile.group) {
     tile.first = offset[tile.group];
     tile.rows = offset[tile.group + 1] - tile.first;
-    const std::int64_t row_tiles = (tile.rows + size - 1) / size;
-    if (at < row_tiles * column_tiles) {
-      tile.row_tile = at % row_tiles;
-      tile.column_tile = at / row_tiles;
-      return tile;
-    }
-    at -= row_tiles * column_tiles;
+    const std::int64_t tiles = group_tiling(like, tile.rows).tiles();
+    if (tile.at < tiles) return tile;
+    tile.at -= tiles;
   }
-}
-
-MOE_INLINE Tile clip(std::int64_t row, std::int64_t row_size, std::int64_t rows,
-                     std::int64_t column, std::int64_t column_size, std::int64_t columns) {
-  return {row, rows - row < row_size ? rows - row : row_size, column,
-          columns - column < column_size ? columns - column : column_size};
 }
 
 template <class S, class T>
@@ -69,10 +64,8 @@ void run(const Stream& stream, const GroupedGemm& args) {
   const auto* offset = args.offset.as<const std::int32_t>();
   const Tiling tiling = choose_tiling<Mode>(args.c.dim(0) / groups + 1, columns, groups,
                                             stream.pool().threads());
-  const std::int64_t row_size = tiling.rows.size;
-  const std::int64_t tiles = count_row_tiles(offset, groups, row_size) * tiling.columns.count;
-  parallel(stream, tiles, 1, [&](std::int64_t at, std::int64_t) {
-    const GroupTile tile = find_tile(offset, at, row_size, tiling.columns.count);
+  parallel(stream, count_tiles(offset, groups, tiling), 1, [&](std::int64_t at, std::int64_t) {
+    const GroupTile tile = find_tile(offset, at, tiling);
     const Product<Mode, S> product{
         rows_from<S>(args.a, args.row, tile.first, true),
         {args.b.as<const S>() + tile.group * args.b.stride(0), args.b.stride(1), args.transpose_b,
@@ -81,10 +74,7 @@ void run(const Stream& stream, const GroupedGemm& args) {
         Acc(1),
         static_cast<Acc>(args.beta)};
     const Output<T> c{args.c.as<T>() + tile.first * args.c.stride(0), args.c.stride(0)};
-    tile_product(product,
-                 clip(tile.row_tile * row_size, row_size, tile.rows,
-                      tile.column_tile * tiling.columns.size, tiling.columns.size, columns),
-                 c);
+    tile_product(product, group_tiling(tiling, tile.rows).tile(tile.at), c);
   });
 }
 
@@ -98,18 +88,15 @@ void run_weight(const Stream& stream, const GroupedGemmWeight& args) {
   const auto* offset = args.offset.as<const std::int32_t>();
   const Tiling tiling =
       choose_tiling<Mode>(rows, columns, groups, stream.pool().threads());
-  const std::int64_t each = tiling.rows.count * tiling.columns.count;
+  const std::int64_t each = tiling.tiles();
   parallel(stream, groups * each, 1, [&](std::int64_t at, std::int64_t) {
     const std::int64_t group = at / each;
-    const std::int64_t row = at % each % tiling.rows.count * tiling.rows.size;
-    const std::int64_t column = at % each / tiling.rows.count * tiling.columns.size;
     const std::int64_t first = offset[group];
     const Product<Mode, S> product{rows_from<S>(args.a, args.row_a, first, false),
                                    rows_from<S>(args.b, args.row_b, first, false),
                                    offset[group + 1] - first, Acc(1), static_cast<Acc>(args.beta)};
     const Output<T> c{args.c.as<T>() + group * args.c.stride(0), args.c.stride(1)};
-    tile_product(product, clip(row, tiling.rows.size, rows, column, tiling.columns.size, columns),
-                 c);
+    tile_product(product, tiling.tile(at % each), c);
   });
 }
 

@@ -138,22 +138,26 @@ MOE_INLINE __m256 load_packed8(const S* p) {
   }
 }
 
-/// to[p * stride + l] = r[l][p] for an 8 x 8 block of 32-bit elements.
-MOE_INLINE void transpose8(__m256 (&r)[8], float* to, std::int64_t stride) {
+/// Turns an 8 x 8 block of 32-bit elements: r[p][l] becomes r[l][p].
+MOE_INLINE void transpose8(__m256 (&r)[8]) {
   __m256 t[8];
+#pragma GCC unroll 4
   for (int i = 0; i < 8; i += 2) {
     t[i] = _mm256_unpacklo_ps(r[i], r[i + 1]);
     t[i + 1] = _mm256_unpackhi_ps(r[i], r[i + 1]);
   }
+  __m256 u[8];
+#pragma GCC unroll 2
   for (int i = 0; i < 8; i += 4) {
-    r[i] = _mm256_shuffle_ps(t[i], t[i + 2], 0x44);
-    r[i + 1] = _mm256_shuffle_ps(t[i], t[i + 2], 0xEE);
-    r[i + 2] = _mm256_shuffle_ps(t[i + 1], t[i + 3], 0x44);
-    r[i + 3] = _mm256_shuffle_ps(t[i + 1], t[i + 3], 0xEE);
+    u[i] = _mm256_shuffle_ps(t[i], t[i + 2], 0x44);
+    u[i + 1] = _mm256_shuffle_ps(t[i], t[i + 2], 0xEE);
+    u[i + 2] = _mm256_shuffle_ps(t[i + 1], t[i + 3], 0x44);
+    u[i + 3] = _mm256_shuffle_ps(t[i + 1], t[i + 3], 0xEE);
   }
+#pragma GCC unroll 4
   for (int i = 0; i < 4; ++i) {
-    _mm256_storeu_ps(to + i * stride, _mm256_permute2f128_ps(r[i], r[i + 4], 0x20));
-    _mm256_storeu_ps(to + (i + 4) * stride, _mm256_permute2f128_ps(r[i], r[i + 4], 0x31));
+    r[i] = _mm256_permute2f128_ps(u[i], u[i + 4], 0x20);
+    r[i + 4] = _mm256_permute2f128_ps(u[i], u[i + 4], 0x31);
   }
 }
 
@@ -175,12 +179,16 @@ MOE_INLINE void transpose_lanes(const S* const (&rows)[Count], const S* const (&
     for (; live == 8 && (p + 8) * Mode::kSpan <= size; p += 8) {
       if (p % 16 == 0) {
 #pragma GCC unroll 8
-        for (int i = 0; i < 8; ++i) __builtin_prefetch(ahead[i] + p * Mode::kSpan);
+        for (int i = 0; i < 8; ++i) __builtin_prefetch(ahead[i] + p * Mode::kSpan, 0, 2);
       }
       __m256 r[8];
 #pragma GCC unroll 8
       for (int i = 0; i < 8; ++i) r[i] = load_packed8<Mode>(rows[i] + p * Mode::kSpan);
-      transpose8(r, reinterpret_cast<float*>(to + p * Width), Width);
+      transpose8(r);
+#pragma GCC unroll 8
+      for (int i = 0; i < 8; ++i) {
+        _mm256_storeu_ps(reinterpret_cast<float*>(to + (p + i) * Width), r[i]);
+      }
     }
   }
   if constexpr (sizeof(S) == 4 && Count == 4) {

@@ -3,7 +3,7 @@
 #pragma once
 
 #include "kernels/common/dispatch.h"
-#include "kernels/gemm/pack.h"
+#include "kernels/gemm/few_rows.h"
 
 namespace moe::kernels::MOE_ISA {
 namespace {
@@ -74,12 +74,31 @@ void multiply_rows(const Product<Mode, S>& x, const Block& rows, MicroArgs<Mode>
   multiply_panels<Mode>(args, rows.lanes, a_block, columns);
 }
 
+template <int Rows = kFewRows>
+void few_rows_tile(const Product<Plain<float>, float>& x, const Tile& tile,
+                   const Output<float>& c) {
+  if constexpr (Rows > 1) {
+    if (tile.rows < Rows) return few_rows_tile<Rows - 1>(x, tile, c);
+  }
+  MicroArgs<Plain<float>> args{};
+  args.c = c.at(tile.row, tile.column);
+  args.c_stride = c.stride;
+  args.alpha = x.alpha;
+  args.beta = x.beta;
+  few_rows_product<Rows>(x.a, x.b, {tile.column, tile.columns, 0, x.depth}, tile.row,
+                         kDepthBlock<Plain<float>>, args);
+}
+
 /// @shape tile.columns <= kMostColumns
 template <class Mode, class S>
 void tile_product(const Product<Mode, S>& x, const Tile& tile,
                   const Output<typename Mode::Acc>& c) {
   using Packed = typename Mode::Packed;
   if (x.depth == 0) return scale_tile(tile, x.beta, c);
+  if constexpr (sizeof(Packed) == 4 && sizeof(S) == 4) {
+    const bool few = tile.rows <= kFewRows && x.a.depth_contiguous && x.b.depth_contiguous;
+    if (few) return few_rows_tile(x, tile, c);
+  }
   const Scratch scratch(static_cast<std::int64_t>(sizeof(Packed)) * kDepthBlock<Mode> *
                         (kMostColumns + kRowBlock));
   Packed* panels = scratch.as<Packed>();
@@ -122,23 +141,38 @@ void tile_product(const Product<Mode, S>& x, const Tile& tile, const Output<BFlo
   }
 }
 
-/// A cut into tiles of equal size (but the last ones).
+/// An extent cut into tiles of whole units, as equal as can be.
 struct Cut {
-  std::int64_t size = 0;   ///< of one tile
+  std::int64_t extent = 0;
+  std::int64_t unit = 1;
   std::int64_t count = 0;  ///< of tiles
-};
 
-MOE_INLINE Cut cut_evenly(std::int64_t extent, std::int64_t most, std::int64_t multiple) {
-  if (extent == 0) return {};
-  const std::int64_t parts = (extent + most - 1) / most;
-  const std::int64_t each = (extent + parts - 1) / parts;
-  const std::int64_t size = (each + multiple - 1) / multiple * multiple;
-  return {size, (extent + size - 1) / size};
-}
+  MOE_INLINE static Cut evenly(std::int64_t extent, std::int64_t most, std::int64_t unit) {
+    return {extent, unit, (extent + most - 1) / most};
+  }
+  MOE_INLINE std::int64_t units() const { return (extent + unit - 1) / unit; }
+  MOE_INLINE std::int64_t first(std::int64_t tile) const { return tile * units() / count * unit; }
+  MOE_INLINE std::int64_t size(std::int64_t tile) const {
+    const std::int64_t end = first(tile + 1);
+    return (end < extent ? end : extent) - first(tile);
+  }
+  /// Of the largest tile.
+  MOE_INLINE std::int64_t most() const {
+    return count == 0 ? 0 : (units() + count - 1) / count * unit;
+  }
+};
 
 struct Tiling {
   Cut rows;
   Cut columns;
+
+  MOE_INLINE std::int64_t tiles() const { return rows.count * columns.count; }
+  /// Tiles that share columns stand together.
+  MOE_INLINE Tile tile(std::int64_t at) const {
+    const std::int64_t row = at % rows.count;
+    const std::int64_t column = at / rows.count;
+    return {rows.first(row), rows.size(row), columns.first(column), columns.size(column)};
+  }
 };
 
 /// Large tiles, so that packing is cheap beside multiplying; smaller ones where threads would idle.
@@ -146,19 +180,19 @@ struct Tiling {
 template <class Mode>
 Tiling choose_tiling(std::int64_t rows, std::int64_t columns, std::int64_t products, int threads) {
   constexpr std::int64_t kLeastRows = 48;
+  constexpr std::int64_t kUnit = kPanel<Mode>;
   std::int64_t most_rows = kMostRows;
-  std::int64_t most_columns = kMostColumns;
+  std::int64_t most_columns = kMostColumns - kUnit;  // tiles may be a unit larger than equal parts
   for (;;) {
-    const Tiling tiling{cut_evenly(rows, most_rows, kMicroRows),
-                        cut_evenly(columns, most_columns, kPanel<Mode>)};
-    const std::int64_t tiles = products * tiling.rows.count * tiling.columns.count;
-    if (threads == 1 || tiles >= 2 * threads) return tiling;
-    const bool can_cut_rows = tiling.rows.size > kLeastRows;
-    const bool can_cut_columns = tiling.columns.size > kPanel<Mode>;
-    if (can_cut_rows && (tiling.rows.size >= tiling.columns.size || !can_cut_columns)) {
-      most_rows = tiling.rows.size / 2;
-    } else if (can_cut_columns) {
-      most_columns = tiling.columns.size / 2;
+    const Tiling tiling{Cut::evenly(rows, most_rows, kMicroRows),
+                        Cut::evenly(columns, most_columns, kUnit)};
+    if (threads == 1 || products * tiling.tiles() >= 2 * threads) return tiling;
+    const std::int64_t tall = tiling.rows.most();
+    const std::int64_t wide = tiling.columns.most();
+    if (tall > kLeastRows && (tall >= wide || wide <= kUnit)) {
+      most_rows = tall / 2;
+    } else if (wide > kUnit) {
+      most_columns = wide / 2;
     } else {
       return tiling;
     }

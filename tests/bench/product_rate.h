@@ -17,8 +17,8 @@
 
 namespace moe::bench {
 
-/// Time of one call: on the clock, and of all threads of the process together. The second is what
-/// can be compared while other programs use the machine.
+/// Time of one call on the clock, and processor time. The second can be compared while other
+/// programs use the machine; it is exact for one thread only.
 struct Cost {
   double seconds = std::numeric_limits<double>::infinity();
   double cpu_seconds = std::numeric_limits<double>::infinity();
@@ -69,7 +69,7 @@ inline Cost square_cost(int threads) {
 }
 
 /// Runs and reports the best iteration: other programs on the machine only ever slow one down.
-/// GFLOP/s and share are by the clock; GFLOP/cpu_s and cpu_share by processor time.
+/// GFLOP/s and share are by the clock; GFLOP/cpu_s and cpu_share (one thread) by processor time.
 template <class F>
 void measure_rate(benchmark::State& state, double flop, F&& run) {
   const int threads = static_cast<int>(state.range(0));
@@ -81,8 +81,10 @@ void measure_rate(benchmark::State& state, double flop, F&& run) {
   const double square_flop = kSquareFlop * threads;
   state.counters["GFLOP/s"] = flop / least.seconds * 1e-9;
   state.counters["share"] = flop / least.seconds / (square_flop / square.seconds);
-  state.counters["GFLOP/cpu_s"] = flop / least.cpu_seconds * 1e-9;
-  state.counters["cpu_share"] = flop / least.cpu_seconds / (square_flop / square.cpu_seconds);
+  if (threads == 1) {
+    state.counters["GFLOP/cpu_s"] = flop / least.cpu_seconds * 1e-9;
+    state.counters["cpu_share"] = flop / least.cpu_seconds / (square_flop / square.cpu_seconds);
+  }
   state.SetLabel(std::string(to_string(stream.isa())));
 }
 
