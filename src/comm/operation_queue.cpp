@@ -4,8 +4,12 @@
 
 namespace moe::comm {
 
-void Operation::wait() {
+void Operation::finish() {
   if (!done()) queue_->wait(*this);
+}
+
+void Operation::wait() {
+  finish();
   if (error_) std::rethrow_exception(error_);
 }
 

@@ -10,21 +10,22 @@
 #include <mutex>
 #include <thread>
 
-#include "comm/work.h"
-
 namespace moe::comm {
 
 class OperationQueue;
 
 /// One collective: its body, and how it ended.
-class Operation : public Work::State {
+class Operation {
  public:
   Operation(std::shared_ptr<OperationQueue> queue, std::function<void()> body)
       : queue_(std::move(queue)), body_(std::move(body)) {}
 
-  void wait() override;
-  bool done() const override { return done_.load(std::memory_order_acquire); }
-  double elapsed() const override { return done() ? elapsed_ : 0.0; }
+  /// @throws what the body threw
+  void wait();
+  /// Waits, whatever the body threw.
+  void finish();
+  bool done() const { return done_.load(std::memory_order_acquire); }
+  double elapsed() const { return done() ? elapsed_ : 0.0; }
 
  private:
   friend class OperationQueue;

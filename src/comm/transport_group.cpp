@@ -44,6 +44,12 @@ class Core {
   Transport& transport() { return *transport_; }
   const std::string& purpose() const { return purpose_; }
 
+  /// What is under way and what comes later fails, here and at the peers.
+  void cancel_for_own_error() noexcept {
+    transport_->cancel(format("world rank {} left its work because of an error of its own",
+                              transport_->world_rank(transport_->rank())));
+  }
+
   /// @throws CommError for a failing transport; what else the body throws passes unchanged
   void run(const Label& label, Allocator* allocator, const Body& body) {
     const Stopwatch watch;
@@ -86,6 +92,29 @@ class Core {
   std::atomic<bool> failed_ = false;
 };
 
+// What the issuer holds. The operation itself may be running on the worker, out of and into memory
+// of the issuer, so the last handle does not go before it has ended.
+class Issued : public Work::State {
+ public:
+  Issued(std::shared_ptr<Core> core, std::shared_ptr<Operation> operation)
+      : core_(std::move(core)), operation_(std::move(operation)) {}
+
+  ~Issued() override {
+    if (operation_->done()) return;
+    if (std::uncaught_exceptions() > exceptions_at_birth_) core_->cancel_for_own_error();
+    operation_->finish();
+  }
+
+  void wait() override { operation_->wait(); }
+  bool done() const override { return operation_->done(); }
+  double elapsed() const override { return operation_->elapsed(); }
+
+ private:
+  int exceptions_at_birth_ = std::uncaught_exceptions();
+  std::shared_ptr<Core> core_;
+  std::shared_ptr<Operation> operation_;
+};
+
 class TransportGroup : public Group {
  public:
   TransportGroup(std::unique_ptr<Transport> transport, const std::string& purpose)
@@ -94,11 +123,7 @@ class TransportGroup : public Group {
             [core = core_.get()](bool urgent) { core->transport().set_urgent(urgent); })) {}
 
   ~TransportGroup() override {
-    if (std::uncaught_exceptions() > exceptions_at_birth_) {
-      Transport& transport = core_->transport();
-      transport.cancel(format("world rank {} left its work because of an error of its own",
-                              transport.world_rank(transport.rank())));
-    }
+    if (std::uncaught_exceptions() > exceptions_at_birth_) core_->cancel_for_own_error();
     queue_->close();
   }
 
@@ -136,9 +161,10 @@ Work TransportGroup::issue(const Label& label, Body body) {
     core_->run(label, allocator, body);
     return Work();
   }
-  return Work(queue_->submit([core = core_, label, allocator, body = std::move(body)] {
+  auto operation = queue_->submit([core = core_, label, allocator, body = std::move(body)] {
     core->run(label, allocator, body);
-  }));
+  });
+  return Work(std::make_shared<Issued>(core_, std::move(operation)));
 }
 
 Work TransportGroup::reduce(const char* operation, const View& buffer, Reduction reduction) {

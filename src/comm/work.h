@@ -5,7 +5,9 @@
 
 namespace moe::comm {
 
-/// @invariant buffers given to the collective stay valid and untouched until wait() returned
+/// @invariant buffers given to the collective stay valid and untouched until wait() returned or the
+///   last copy of the handle is gone: that one cancels an operation which an exception leaves
+///   behind, and waits for any other. Declare a handle after the buffers it works on.
 /// @thread one owner; copies share the same operation
 class [[nodiscard]] Work {
  public:

@@ -15,6 +15,7 @@ struct RowExchange::State {
   Variable in_flight;       // the receive buffer, valid once `work` is done
   comm::Work work;
   Tensor home_send;         // backward: gradient rows on their way home
+  Tensor home_receive;
   comm::Work home_work;
 };
 
@@ -47,6 +48,7 @@ RowExchange start_all_to_all(const Variable& x, const RowCounts& counts, comm::G
       [slot = x.slot(), state](const Tensor& dx) {
         state->home_work.wait();
         state->home_send = Tensor();
+        state->home_receive = Tensor();
         if (slot) slot->accumulate(dx);
       });
   return RowExchange(std::move(state));
@@ -65,6 +67,7 @@ Variable finish_all_to_all(const RowExchange& exchange) {
         home.home_send = dreceived;
         Tensor dsent = Tensor::empty({total(home.counts.send), dreceived.dim(1)},
                                      dreceived.dtype(), MemoryCategory::Exchange);
+        home.home_receive = dsent;
         home.home_work = home.group->all_to_all(dreceived.view(), home.counts.receive,
                                                 dsent.view(), home.counts.send);
         slot->accumulate(std::move(dsent));

@@ -110,6 +110,28 @@ TEST(ThreadWorld, UnwindingCancelsWhatWasIssuedInsteadOfWaitingForIt) {
   EXPECT_THROW(run_ranks(3, body), OwnError);
 }
 
+TEST(ThreadWorld, ADroppedHandleOutlastsNoBuffer) {
+  run_ranks(3, [](comm::Group& world) {
+    std::vector<float> sum(50'000, 1.0F);
+    { const comm::Work dropped = world.all_reduce_sum(view_of(sum)); }
+    EXPECT_EQ(sum, std::vector<float>(50'000, 3.0F));
+  });
+}
+
+TEST(ThreadWorld, RepeatedUnwindingReadsAndWritesNoFreedMemory) {
+  for (int turn = 0; turn < 40; ++turn) {
+    const auto body = [turn](comm::Group& world) {
+      const auto group = world.split(0, "reductions");
+      std::vector<float> data(50'000);
+      const comm::Work work = group->all_reduce_sum(view_of(data));
+      if (world.rank() == turn % 3) throw OwnError("in the middle");
+      work.wait();
+      group->all_reduce_sum(view_of(data)).wait();
+    };
+    EXPECT_THROW(run_ranks(3, body), OwnError);
+  }
+}
+
 TEST(ThreadWorld, RepeatedFailuresWhileBuffersMoveReadNoFreedMemory) {
   for (int turn = 0; turn < 20; ++turn) {
     const auto body = [turn](comm::Group& world) {
