@@ -1,0 +1,15 @@
+#include "growth/stage.h"
+
+namespace moe::growth {
+
+void CalibrationConfig::fields(config::Fields& f) {
+  f.text("text", text, "a text file in the source's language; empty: a built-in random probe");
+  f.integer("tokens", tokens, "how many of its tokens", {.min = 1});
+}
+
+const config::Registry<StageFactory>& stages() {
+  static const config::Registry<StageFactory> table("stages", {});
+  return table;
+}
+
+}  // namespace moe::growth
