@@ -9,7 +9,9 @@ namespace {
 
 using ::testing::HasSubstr;
 
-constexpr int kSteps = 150;
+constexpr int kSteps = 200;
+// At least so many steps are left to compare after the stop, wherever the signal struck.
+constexpr int kStepsAfter = 50;
 constexpr int kExitPreempted = 85;
 
 struct Precision {
@@ -46,7 +48,8 @@ Outcome stop_early(const Workplace& place, const std::string& command, const std
   for (int attempt = 0; attempt < 5; ++attempt) {
     std::filesystem::remove_all(place / ("runs/" + run));
     const Outcome stopped = place.run_and_stop(command, "runs/" + run + "/metrics.jsonl", 4);
-    const bool early = place.lines("runs/" + run + "/metrics.jsonl").size() < kSteps;
+    const bool early =
+        place.lines("runs/" + run + "/metrics.jsonl").size() + kStepsAfter <= kSteps;
     if (early || stopped.code != 0) return stopped;
   }
   return {};
@@ -63,7 +66,7 @@ TEST_P(Resume, EqualsTheUninterruptedRunBitForBit) {
   ASSERT_EQ(stopped.code, kExitPreempted) << stopped.all();
   const std::size_t before = place.lines("runs/cut/metrics.jsonl").size();
   EXPECT_GE(before, 4u);
-  ASSERT_LT(before, static_cast<std::size_t>(kSteps));
+  ASSERT_LE(before + kStepsAfter, static_cast<std::size_t>(kSteps));
 
   const Outcome resumed = place.run(command + " name=cut checkpoint.resume=auto");
   ASSERT_EQ(resumed.code, 0) << resumed.all();
