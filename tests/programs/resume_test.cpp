@@ -137,6 +137,31 @@ TEST(ResumeElsewhere, StartsAnewWhenThereIsNothingAndRefusesLatest) {
   EXPECT_EQ(place.run("moe-train small.yaml checkpoint.resume=auto").code, 0);
 }
 
+TEST(ResumeElsewhere, StartingAnewKeepsTheEarlierRunAside) {
+  const Workplace place;
+  place.prepare_data();
+  place.write("small.yaml", small_config(6));
+  ASSERT_EQ(place.run("moe-train small.yaml checkpoint.interval=2").code, 0);
+  const std::string metrics = place.read("runs/small/metrics.jsonl");
+  // A shorter run of the same name: its checkpoints must not lose against the newer ones of before.
+  const Outcome anew = place.run("moe-train small.yaml checkpoint.resume=never training.steps=3");
+  ASSERT_EQ(anew.code, 0) << anew.all();
+  EXPECT_THAT(anew.all(), HasSubstr("checkpoints/superseded_1"));
+  EXPECT_TRUE(place.exists("runs/small/checkpoints/superseded_1/step_00000006/manifest.json"));
+  EXPECT_EQ(place.read("runs/small/checkpoints/superseded_1/metrics.jsonl"), metrics);
+  EXPECT_TRUE(place.exists("runs/small/checkpoints/step_00000003"));
+  EXPECT_FALSE(place.exists("runs/small/checkpoints/step_00000006"));
+  const Outcome resumed = place.run("moe-train small.yaml training.steps=4");
+  ASSERT_EQ(resumed.code, 0) << resumed.all();
+  EXPECT_THAT(resumed.all(), HasSubstr("(step 3)"));
+  // From further back, by path.
+  const Outcome back = place.run(
+      "moe-train small.yaml training.steps=4 "
+      "checkpoint.resume=runs/small/checkpoints/step_00000003");
+  ASSERT_EQ(back.code, 0) << back.all();
+  EXPECT_TRUE(place.exists("runs/small/checkpoints/superseded_2/step_00000004"));
+}
+
 TEST(ResumeElsewhere, FallsBackPastADamagedCheckpoint) {
   const Workplace place;
   place.prepare_data();
