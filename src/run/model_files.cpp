@@ -2,11 +2,13 @@
 
 #include <algorithm>
 #include <array>
+#include <cstdlib>
 #include <nlohmann/json.hpp>
 
 #include "base/error.h"
 #include "base/format.h"
 #include "base/log.h"
+#include "checkpoint/durable.h"
 #include "interop/hf_config.h"
 
 namespace moe::run {
@@ -17,7 +19,6 @@ using Json = nlohmann::ordered_json;
 constexpr std::uint64_t kLargestFile = std::uint64_t{256} << 20;
 constexpr const char* kGeneration = "generation_config.json";
 constexpr const char* kName = "tokenizer.name";
-constexpr const char* kModel = "tokenizer.model";
 
 constexpr std::array kCarried{
     "tokenizer.model",  "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json",
@@ -43,10 +44,18 @@ std::string generation_from(const Json& config) {
   return generation.size() == 1 ? "" : generation.dump(2) + "\n";
 }
 
-std::string trimmed(std::string text) {
-  while (!text.empty() && text.back() == '\n') text.pop_back();
-  return text;
-}
+/// Tokenizers are loaded from folders.
+struct TemporaryFolder {
+  TemporaryFolder() {
+    std::string name = (std::filesystem::temp_directory_path() / "moe-tokenizer-XXXXXX").string();
+    if (::mkdtemp(name.data()) == nullptr) throw DataError(name + ": cannot create the folder");
+    path = name;
+  }
+  ~TemporaryFolder() { checkpoint::remove_quietly(path); }
+  TemporaryFolder(const TemporaryFolder&) = delete;
+  TemporaryFolder& operator=(const TemporaryFolder&) = delete;
+  Path path;
+};
 
 std::string generation_for(const data::Tokenizer& tokenizer) {
   return Json{{"bos_token_id", tokenizer.bos_id()}, {"eos_token_id", tokenizer.eod_id()}}.dump(2) +
@@ -78,15 +87,16 @@ ModelFiles checkpoint_files(const checkpoint::Checkpoint& checkpoint) {
 
 std::shared_ptr<const data::Tokenizer> tokenizer_in(const ModelFiles& files,
                                                     const std::string& where) {
-  const auto name = files.find(kName);
-  const auto model = files.find(kModel);
-  if (name == files.end() && model == files.end()) return nullptr;
+  const bool any = std::ranges::any_of(
+      files, [](const auto& file) { return file.first.starts_with("tokenizer."); });
+  if (!any) return nullptr;
   try {
-    return data::make_tokenizer(name == files.end() ? "sentencepiece" : trimmed(name->second),
-                                model == files.end() ? "" : model->second,
-                                format("{}: {}", where, kModel));
+    const TemporaryFolder folder;
+    for (const auto& [name, contents] : files) write_file_atomically(folder.path / name, contents);
+    return data::load_tokenizer(folder.path.string());
   } catch (const Error& error) {
-    log_warning(format("the tokenizer is carried along, but not used here: {}", error.what()));
+    log_warning(format("{}: its tokenizer is carried along, but not used here: {}", where,
+                       error.what()));
     return nullptr;
   }
 }
