@@ -1,4 +1,6 @@
+#include "growth/deepen.h"
 #include "growth/stage.h"
+#include "growth/widen.h"
 
 namespace moe::growth {
 
@@ -8,7 +10,10 @@ void CalibrationConfig::fields(config::Fields& f) {
 }
 
 const config::Registry<StageFactory>& stages() {
-  static const config::Registry<StageFactory> table("stages", {});
+  static const config::Registry<StageFactory> table("stages", {
+                                                                     {"widen", &widen_options},
+                                                                     {"deepen", &deepen_options},
+                                                                 });
   return table;
 }
 
