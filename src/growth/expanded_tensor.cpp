@@ -267,7 +267,7 @@ class Reader {
 class ExpandedTensor : public TensorRecipe {
  public:
   explicit ExpandedTensor(Expansion plan) : plan_(std::move(plan)) {
-    MOE_CHECK(plan_.share != Share::Projected || plan_.draws);
+    MOE_CHECK(plan_.share != Share::Projected || !plan_.columns || plan_.draws);
   }
 
   void read(const TensorSource& source, const TensorInfo& info, const Slice& slice,
