@@ -47,7 +47,7 @@ class TrainRun {
     open_data();
     // Whatever can be refused is refused before a folder is touched.
     const std::shared_ptr<checkpoint::Checkpoint> resumed = find_checkpoint();
-    open_folder();
+    open_folder(resumed ? resumed->step() : 0);
     build_state();
     if (resumed) restore(*resumed);
     train::LoopContext context = wire(stop);
@@ -83,13 +83,26 @@ class TrainRun {
 
   Path checkpoints() const { return config_.folder() / "checkpoints"; }
 
-  void open_folder() {
+  void open_folder(std::int64_t start) {
     if (is_root()) {
       std::filesystem::create_directories(checkpoints());
       checkpoint::clean_leftovers(checkpoints());
+      set_aside_later_steps(start);
       write_file_atomically(config_.folder() / "config.resolved.yaml", print_run_config(config_));
     }
     world_.group().barrier().wait();
+  }
+
+  // Of an earlier run of this name, which this one starts anew or from further back.
+  void set_aside_later_steps(std::int64_t start) const {
+    const auto aside = checkpoint::set_aside_after(checkpoints(), start);
+    if (!aside) return;
+    const Path metrics = config_.folder() / "metrics.jsonl";
+    if (std::filesystem::exists(metrics)) {
+      std::filesystem::copy_file(metrics, *aside / "metrics.jsonl");
+    }
+    say(format("this run starts at step {}: later checkpoints and the metrics of an earlier one are kept in {}", start,
+               aside->string()));
   }
 
   void build_state() {
