@@ -1,3 +1,4 @@
+#include "growth/sparsify.h"
 #include "growth/stage.h"
 
 namespace moe::growth {
@@ -8,7 +9,8 @@ void CalibrationConfig::fields(config::Fields& f) {
 }
 
 const config::Registry<StageFactory>& stages() {
-  static const config::Registry<StageFactory> table("stages", {});
+  static const config::Registry<StageFactory> table(
+      "stages", {{"sparsify", &sparsify_options}});
   return table;
 }
 

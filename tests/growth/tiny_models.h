@@ -5,8 +5,11 @@
 
 #include <algorithm>
 #include <cmath>
+#include <functional>
 #include <memory>
+#include <mutex>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "base/format.h"
@@ -82,6 +85,95 @@ inline std::vector<double> values_of(const checkpoint::TensorSource& source,
   source.read(name, checkpoint::flat_view(values.data(), DType::F64,
                                           static_cast<std::int64_t>(values.size())));
   return values;
+}
+
+/// The stored bytes of a slice.
+inline std::vector<std::byte> bytes_of(const checkpoint::TensorSource& source,
+                                       const std::string& name, const Slice& slice) {
+  const DType dtype = source.info(name).dtype;
+  std::vector<std::byte> bytes(static_cast<std::size_t>(slice.numel() * size_of(dtype)));
+  source.read(name, slice, checkpoint::flat_view(bytes.data(), dtype, slice.numel()));
+  return bytes;
+}
+inline std::vector<std::byte> bytes_of(const checkpoint::TensorSource& source,
+                                       const std::string& name) {
+  return bytes_of(source, name, whole(source.info(name).shape));
+}
+
+/// All tensors of both have the same bytes.
+inline ::testing::AssertionResult same_weights(const checkpoint::TensorSource& a,
+                                               const checkpoint::TensorSource& b) {
+  if (a.names() != b.names()) return ::testing::AssertionFailure() << "other names";
+  for (const std::string& name : a.names()) {
+    if (a.info(name).dtype != b.info(name).dtype || bytes_of(a, name) != bytes_of(b, name)) {
+      return ::testing::AssertionFailure() << name << " differs";
+    }
+  }
+  return ::testing::AssertionSuccess();
+}
+
+/// Everything in memory, as its dtype holds it; `change` may alter a tensor's values.
+using ChangeTensor = std::function<void(const std::string& name, std::vector<double>& values)>;
+inline growth::ModelSource in_memory(const growth::ModelSource& source,
+                                     const ChangeTensor& change = {}) {
+  auto copy = std::make_shared<checkpoint::MemorySource>("copy");
+  for (const std::string& name : source.weights->names()) {
+    std::vector<double> values = values_of(*source.weights, name);
+    if (change) change(name, values);
+    const checkpoint::TensorInfo& info = source.weights->info(name);
+    copy->add(name, info.shape, info.dtype, values);
+  }
+  return {source.config, copy};
+}
+
+/// A random box of a tensor, and a random range within it.
+inline Slice random_slice(const Shape& shape, const Random& random, std::uint64_t draw) {
+  Slice slice = whole(shape);
+  const auto below = [&](std::int64_t bound, std::uint64_t index) {
+    return static_cast<std::int64_t>(
+        random.below(static_cast<std::uint64_t>(bound), draw * 64 + index));
+  };
+  for (int d = 0; d < shape.rank(); ++d) {
+    const auto dim = static_cast<std::size_t>(d);
+    slice.begin[dim] = below(shape[d], dim);
+    slice.size.set(d, 1 + below(shape[d] - slice.begin[dim], dim + 10));
+  }
+  slice.flat_begin = below(slice.size.numel(), 20);
+  slice.flat_end = slice.flat_begin + 1 + below(slice.size.numel() - slice.flat_begin, 21);
+  return slice;
+}
+
+/// EXPECTs every tensor to hold the same bytes whatever slices, order, threads and dtype read it.
+inline void expect_same_by_any_slice(const checkpoint::TensorSource& source) {
+  std::vector<std::thread> threads;
+  std::mutex mutex;
+  std::vector<std::string> wrong;
+  for (const std::string& name : source.names()) {
+    threads.emplace_back([&, name] {
+      const checkpoint::TensorInfo& info = source.info(name);
+      const std::vector<std::byte> all = bytes_of(source, name);
+      const std::vector<double> values = values_of(source, name);
+      const auto size = static_cast<std::size_t>(size_of(info.dtype));
+      bool same = true;
+      for (std::uint64_t draw = 0; draw < 12; ++draw) {
+        const Slice slice = random_slice(info.shape, Random(1, name), draw);
+        const std::vector<std::byte> part = bytes_of(source, name, slice);
+        std::vector<double> converted(static_cast<std::size_t>(slice.numel()));
+        source.read(name, slice,
+                    checkpoint::flat_view(converted.data(), DType::F64, slice.numel()));
+        for (std::int64_t i = 0; i < slice.numel(); ++i) {
+          const auto at = static_cast<std::size_t>(global_index(slice, slice.flat_begin + i));
+          const auto own = static_cast<std::size_t>(i);
+          same = same && std::equal(&part[own * size], &part[own * size] + size, &all[at * size]);
+          same = same && converted[own] == values[at];
+        }
+      }
+      const std::lock_guard lock(mutex);
+      if (!same) wrong.push_back(name);
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_EQ(wrong, std::vector<std::string>{});
 }
 
 /// Both models computed in `dtype`, over the same random tokens.
