@@ -1,4 +1,5 @@
 #include "growth/deepen.h"
+#include "growth/sparsify.h"
 #include "growth/stage.h"
 #include "growth/widen.h"
 
@@ -11,9 +12,10 @@ void CalibrationConfig::fields(config::Fields& f) {
 
 const config::Registry<StageFactory>& stages() {
   static const config::Registry<StageFactory> table("stages", {
-                                                                     {"widen", &widen_options},
-                                                                     {"deepen", &deepen_options},
-                                                                 });
+                                                                  {"widen", &widen_options},
+                                                                  {"deepen", &deepen_options},
+                                                                  {"sparsify", &sparsify_options},
+                                                              });
   return table;
 }
 
