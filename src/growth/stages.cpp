@@ -1,4 +1,7 @@
+#include "growth/deepen.h"
+#include "growth/sparsify.h"
 #include "growth/stage.h"
+#include "growth/widen.h"
 
 namespace moe::growth {
 
@@ -8,7 +11,11 @@ void CalibrationConfig::fields(config::Fields& f) {
 }
 
 const config::Registry<StageFactory>& stages() {
-  static const config::Registry<StageFactory> table("stages", {});
+  static const config::Registry<StageFactory> table("stages", {
+                                                                  {"widen", &widen_options},
+                                                                  {"deepen", &deepen_options},
+                                                                  {"sparsify", &sparsify_options},
+                                                              });
   return table;
 }
 
