@@ -1,3 +1,7 @@
+#include "growth/densify.h"
+#include "growth/expand.h"
+#include "growth/merge.h"
+#include "growth/prune.h"
 #include "growth/sparsify.h"
 #include "growth/stage.h"
 
@@ -9,8 +13,13 @@ void CalibrationConfig::fields(config::Fields& f) {
 }
 
 const config::Registry<StageFactory>& stages() {
-  static const config::Registry<StageFactory> table(
-      "stages", {{"sparsify", &sparsify_options}});
+  static const config::Registry<StageFactory> table("stages", {
+                                                                  {"sparsify", &sparsify_options},
+                                                                  {"expand", &expand_options},
+                                                                  {"merge", &merge_options},
+                                                                  {"prune", &prune_options},
+                                                                  {"densify", &densify_options},
+                                                              });
   return table;
 }
 
