@@ -45,14 +45,17 @@ std::vector<std::int64_t> utility_replicas(const std::vector<double>& utility,
   const auto families = static_cast<std::int64_t>(utility.size());
   const std::int64_t most = std::max<std::int64_t>(3, (total + families - 1) / families);
   std::vector<std::int64_t> replicas(utility.size(), 1);
+  const auto share = [&](std::size_t e) {
+    return utility[e] / static_cast<double>(replicas[e]);
+  };
   for (std::int64_t left = total - families; left > 0; --left) {
     std::size_t best = utility.size();
-    double largest = -1;
     for (std::size_t e = 0; e < utility.size(); ++e) {
-      const double share = utility[e] / static_cast<double>(replicas[e]);
-      if (replicas[e] >= most || share <= largest) continue;
-      largest = share;
-      best = e;
+      if (replicas[e] >= most) continue;
+      // Among equals (experts that no token reached) the one with fewer copies.
+      const bool better = best == utility.size() || share(e) > share(best) ||
+                          (share(e) == share(best) && replicas[e] < replicas[best]);
+      if (better) best = e;
     }
     ++replicas[best];
   }
