@@ -52,6 +52,8 @@ class NewFile {
       bytes = bytes.subspan(static_cast<std::size_t>(written));
     }
   }
+  /// Hands the open file over; it stays.
+  int release() { return std::exchange(fd_, -1); }
   void finish() {
     if (::fsync(fd_) != 0) fail(path_, "sync", errno);
     if (::close(std::exchange(fd_, -1)) != 0) {
@@ -89,6 +91,31 @@ void write_durably(const Path& path, std::span<const std::byte> bytes, const Obs
   }
   tell(observer, "sync " + name);
   file.finish();
+}
+
+UnsyncedFile::UnsyncedFile(const Path& path, std::span<const std::byte> bytes) : path_(path) {
+  NewFile file(path_);
+  file.reserve(bytes.size());
+  file.write(bytes);
+  fd_ = file.release();
+  // Advice only: where it is not supported, sync() has more to do.
+  (void)::sync_file_range(fd_, 0, 0, SYNC_FILE_RANGE_WRITE);
+}
+
+UnsyncedFile::UnsyncedFile(UnsyncedFile&& other) noexcept
+    : path_(std::move(other.path_)), fd_(std::exchange(other.fd_, -1)) {}
+
+UnsyncedFile::~UnsyncedFile() {
+  if (fd_ >= 0) ::close(fd_);
+}
+
+void UnsyncedFile::sync() {
+  const int fd = std::exchange(fd_, -1);
+  const bool synced = ::fsync(fd) == 0;
+  const int error = errno;
+  const bool closed = ::close(fd) == 0;
+  if (!synced) fail(path_, "sync", error);
+  if (!closed) fail(path_, "close", errno);
 }
 
 CopiedFile copy_durably(const Path& from, const Path& to, const Observer& observer) {

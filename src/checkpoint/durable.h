@@ -19,6 +19,23 @@ using Observer = std::function<void(std::string_view event)>;
 /// removed then
 void write_durably(const Path& path, std::span<const std::byte> bytes, const Observer& observer);
 
+/// The same in two steps, for writers of many files: the constructor writes and has the system begin to
+/// bring the bytes to the disk, sync() waits until they are there.
+class UnsyncedFile {
+ public:
+  /// @throws CheckpointError as write_durably; the file is removed then
+  UnsyncedFile(const Path& path, std::span<const std::byte> bytes);
+  ~UnsyncedFile();
+  UnsyncedFile(UnsyncedFile&& other) noexcept;
+  UnsyncedFile& operator=(UnsyncedFile&&) = delete;
+  /// Syncs and closes. @throws CheckpointError(path, reason)
+  void sync();
+
+ private:
+  Path path_;
+  int fd_ = -1;
+};
+
 /// Copies a file in the same manner; returns its size and digest.
 struct CopiedFile {
   std::int64_t bytes;

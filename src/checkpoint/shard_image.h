@@ -14,25 +14,33 @@ namespace moe::checkpoint {
 /// The finished bytes of a file.
 class FileImage {
  public:
-  FileImage(void* data, std::size_t size) : data_(data), size_(size) {}
+  FileImage() = default;
+  /// `capacity`: bytes of the memory, of which the file is the first `size`.
+  FileImage(void* data, std::size_t size, std::size_t capacity)
+      : data_(data), size_(size), capacity_(capacity) {}
   std::span<const std::byte> bytes() const {
     return {static_cast<const std::byte*>(data_.get()), size_};
   }
+  std::size_t capacity() const { return capacity_; }
+  /// Gives the memory away, to be freed by std::free.
+  void* release() { return data_.release(); }
 
  private:
   struct Free {
     void operator()(void* data) const { std::free(data); }
   };
   std::unique_ptr<void, Free> data_;
-  std::size_t size_;
+  std::size_t size_ = 0;
+  std::size_t capacity_ = 0;
 };
 
 /// @cost memory: the image alone; it is not copied on the way to the disk
 /// @thread several may be built at once; HDF5 itself runs one call at a time
 class ShardImage {
  public:
-  /// `payload_bytes`: what will be added, so that memory is reserved once.
-  explicit ShardImage(std::int64_t payload_bytes);
+  /// `payload_bytes`: what will be added, so that memory is reserved once. `spent`: an image that is on the
+  /// disk; its memory is used again if it is large enough.
+  explicit ShardImage(std::int64_t payload_bytes, FileImage spent = {});
   ~ShardImage();
   /// Adds a dataset of one dim, chunked, with Fletcher32 checksums and an attribute "dtype".
   /// @shape data contiguous, at least one element  @throws CheckpointError(dataset, reason)

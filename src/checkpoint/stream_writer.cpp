@@ -1,7 +1,8 @@
 #include "checkpoint/stream_writer.h"
 
 #include <algorithm>
-#include <memory>
+#include <array>
+#include <deque>
 
 #include "base/digest.h"
 #include "base/error.h"
@@ -16,7 +17,8 @@ namespace {
 
 constexpr std::int64_t kLeastFile = std::int64_t{64} << 20;
 constexpr std::int64_t kLargestFile = std::int64_t{1} << 30;
-constexpr std::int64_t kWindowBytes = std::int64_t{32} << 20;
+constexpr std::int64_t kWindowBytes = std::int64_t{16} << 20;
+constexpr std::size_t kMostOpenFiles = 128;
 
 std::span<const std::byte> bytes_of(const View& view) {
   return {view.as<std::byte>(), static_cast<std::size_t>(view.bytes())};
@@ -82,6 +84,8 @@ class FilePlan {
   std::int64_t room_ = 0;
 };
 
+/// Three things at a time: a window is read and goes into a file's image, the window before is digested,
+/// the image before goes to the disk.
 class StreamWriter {
  public:
   StreamWriter(const TensorSource& source, const Path& folder, const StreamOptions& options)
@@ -95,7 +99,9 @@ class StreamWriter {
     for (std::size_t index = 0; index < plan.files.size(); ++index) {
       write_file(index, plan.files[index]);
     }
+    digests_.wait();
     disk_.wait();
+    while (!unsynced_.empty()) sync_oldest();
     for (const auto& [name, contents] : attachments) attach(name, contents);
     write_durably(folder_ / kManifestName, bytes_of(manifest_text(manifest_)), {});
     sync_folder(folder_);
@@ -116,39 +122,51 @@ class StreamWriter {
   void write_file(std::size_t index, const std::vector<Part>& parts) {
     std::int64_t payload = 0;
     for (const Part& part : parts) payload += part.bytes();
-    ShardImage image(payload);
+    ShardImage image(payload, std::move(spent_));
     std::map<std::string, std::size_t> seen;
     for (const Part& part : parts) {
       const std::string dataset = dataset_name(part.name, seen[part.name]++);
-      image.add(dataset, read(part));
-      note(index, part, dataset);
+      const View view = read(part);
+      digests_.submit([this, index, part, dataset, view] { note(index, part, dataset, view); });
+      image.add(dataset, view);
       if (options_.progress) options_.progress(part.bytes());
     }
-    const auto file = std::make_shared<const FileImage>(image.finish());
-    disk_.submit([this, index, file] { save(index, file->bytes()); });
+    disk_.wait();  // then nobody else has images
+    spent_ = std::move(under_way_);
+    under_way_ = image.finish();
+    disk_.submit([this, index] { save(index, under_way_.bytes()); });
   }
 
+  /// Into the window that nobody digests.
   View read(const Part& part) {
-    window_.resize(std::max(window_.size(), static_cast<std::size_t>(part.bytes())));
-    const View view = flat_view(window_.data(), part.dtype, part.slice.numel());
+    std::vector<std::byte>& window = windows_[turn_];
+    turn_ = 1 - turn_;
+    window.resize(std::max(window.size(), static_cast<std::size_t>(part.bytes())));
+    const View view = flat_view(window.data(), part.dtype, part.slice.numel());
     read_window(source_, part.name, part.slice, view, options_.window);
     return view;
   }
 
-  void note(std::size_t file, const Part& part, const std::string& dataset) {
-    const View view = flat_view(window_.data(), part.dtype, part.slice.numel());
+  /// On the digests' thread, which alone changes the records of tensors.
+  void note(std::size_t file, const Part& part, const std::string& dataset, const View& view) {
     TensorRecord& record = manifest_.tensors.at(part.name);
     record.digest += layout_digest(part.slice, view);
     record.pieces.push_back(
         {static_cast<std::int64_t>(file), dataset, part.slice, digest_64(bytes_of(view))});
   }
 
-  /// On the other thread.
+  /// On the disk's thread.
   void save(std::size_t index, std::span<const std::byte> bytes) {
     const std::string name =
         index == 0 ? "shard_00000.h5" : format("shard_00000_{:04d}.h5", index);
     manifest_.files[index] = {name, static_cast<std::int64_t>(bytes.size()), digest_128(bytes)};
-    write_durably(folder_ / name, bytes, {});
+    unsynced_.emplace_back(folder_ / name, bytes);
+    if (unsynced_.size() > kMostOpenFiles) sync_oldest();
+  }
+
+  void sync_oldest() {
+    unsynced_.front().sync();
+    unsynced_.pop_front();
   }
 
   void attach(const std::string& name, const std::string& contents) {
@@ -164,8 +182,13 @@ class StreamWriter {
   const Path& folder_;
   const StreamOptions& options_;
   Manifest manifest_;
-  std::vector<std::byte> window_;
-  OverlapQueue disk_;  // last: its job ends before what it uses
+  std::array<std::vector<std::byte>, 2> windows_;
+  std::size_t turn_ = 0;
+  FileImage spent_;
+  FileImage under_way_;
+  std::deque<UnsyncedFile> unsynced_;
+  OverlapQueue digests_;  // last: their jobs end before what they use
+  OverlapQueue disk_;
 };
 
 }  // namespace

@@ -20,7 +20,7 @@ struct StreamOptions {
 
 /// Writes `step_folder` (which must not exist): shards, attached files (name -> contents), manifest.
 /// Every file is synced, the folder is too; making the folder appear at once is the caller's business.
-/// @cost memory: two shard files and a window of 32 MiB; one file is written while the next is filled
+/// @cost memory: two shard files and two windows of 16 MiB; one file is written while the next is filled
 /// @throws CheckpointError(path or tensor, reason); what was written so far stays
 Manifest write_streamed(const TensorSource& source, Header header,
                         const std::map<std::string, std::string>& attachments,
