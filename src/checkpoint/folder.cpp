@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <charconv>
 
+#include "base/error.h"
 #include "base/format.h"
 #include "checkpoint/durable.h"
 
@@ -55,6 +56,26 @@ std::vector<std::int64_t> list_steps(const Path& folder) {
   }
   std::ranges::sort(steps);
   return steps;
+}
+
+std::optional<Path> set_aside_after(const Path& folder, std::int64_t step) {
+  std::vector<std::int64_t> steps = list_steps(folder);
+  std::erase_if(steps, [step](std::int64_t saved) { return saved <= step; });
+  if (steps.empty()) return std::nullopt;
+  int number = 1;
+  while (std::filesystem::exists(folder / format("superseded_{}", number))) ++number;
+  const Path aside = folder / format("superseded_{}", number);
+  std::error_code error;
+  std::filesystem::create_directory(aside, error);
+  // The newest first: if it stops half way, what is left is still a run that can be resumed.
+  for (auto it = steps.rbegin(); it != steps.rend() && !error; ++it) {
+    std::filesystem::rename(folder / step_name(*it), aside / step_name(*it), error);
+  }
+  if (error) {
+    throw CheckpointError(format("{}: cannot move superseded steps to {}: {}", folder.string(),
+                                 aside.string(), error.message()));
+  }
+  return aside;
 }
 
 std::vector<std::string> clean_leftovers(const Path& folder) {

@@ -29,4 +29,10 @@ std::vector<std::int64_t> list_steps(const Path& folder);
 /// @returns the names removed
 std::vector<std::string> clean_leftovers(const Path& folder);
 
+/// Moves the steps after `step` out of the way, into a new folder `superseded_<n>` beside them: a run that starts again
+/// from `step` writes its own, and neither resuming nor retention may mix the two. Nothing is removed. One rank, while
+/// nobody saves.
+/// @returns the new folder, or nothing if there was no such step  @throws CheckpointError(path, reason)
+std::optional<Path> set_aside_after(const Path& folder, std::int64_t step);
+
 }  // namespace moe::checkpoint

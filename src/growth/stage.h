@@ -44,6 +44,9 @@ struct StageContext {
   std::uint64_t seed = 1;       ///< of the plan; draws are keyed by (seed, index, layer, expert, tensor)
   int index = 0;                ///< position in the plan
   const TokenProbe* probe = nullptr;
+  /// The "weights" are an optimizer's moments: elements move to where their weights went, nothing is
+  /// divided, scaled, drawn or calibrated, and what has no source is zero.
+  bool moments = false;
 };
 
 /// @invariant the same result for the same (seed, index, options, source), whatever the order, the

@@ -2,7 +2,6 @@
 
 #include "base/error.h"
 #include "base/format.h"
-#include "kernels/moe/balance.h"
 #include "ops/arithmetic.h"
 #include "ops/router_loss.h"
 
@@ -25,12 +24,8 @@ Counts count_routes(const BalanceInput& input, std::int64_t experts, const Tenso
                     std::int64_t groups) {
   Counts counts{static_cast<std::int64_t>(input.terms.size()), groups, experts, {}};
   for (const BalanceTerm& term : input.terms) {
-    const Tensor count = Tensor::zeros({groups, experts}, DType::I64);
-    kernels::count_routes(current_context().stream,
-                          {.expert = term.chosen_TK.view(),
-                           .group = group_T.defined() ? group_T.view() : View{},
-                           .mask = input.mask_T.defined() ? input.mask_T.view() : View{},
-                           .count = count.view()});
+    const Tensor count =
+        ops::count_routes(term.chosen_TK, group_T, input.mask_T, {groups, experts});
     for (const double value : count.to_vector()) counts.values.push_back(value);
   }
   return counts;

@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <cmath>
 
-#include "kernels/moe/sort_routes.h"
 #include "ops/arithmetic.h"
+#include "ops/top_k_router.h"
 
 namespace moe {
 
@@ -54,13 +54,12 @@ MoeLayer::MoeLayer(const MoeLayerSpec& spec)
 void MoeLayer::limit(Router::Output& routed, const nn::ForwardContext& context) const {
   const auto& factor = context.training() ? spec_.capacity_factor : spec_.eval_capacity_factor;
   if (!factor) return;
-  Tensor kept = routed.routing.expert_TK.clone();
-  kernels::limit_capacity(
-      current_context().stream,
-      {.expert = kept.view(),
-       .weight = routed.routing.weight_TK.value().view(),
-       .experts = spec_.experts.experts,
-       .capacity = expert_capacity(context.real_tokens, kept.dim(1), spec_.experts.experts, *factor),
+  const Tensor& chosen = routed.routing.expert_TK;
+  const std::int64_t experts = spec_.experts.experts;
+  const Tensor kept = ops::limit_capacity(
+      chosen, routed.routing.weight_TK.value(),
+      {.experts = experts,
+       .capacity = expert_capacity(context.real_tokens, chosen.dim(1), experts, *factor),
        .by_weight = spec_.drop_by_weight});
   routed.routing.expert_TK = kept;
   routed.term.kept_TK = kept;

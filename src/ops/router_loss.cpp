@@ -56,4 +56,14 @@ Variable masked_square_sum(const Variable& x, const Tensor& mask) {
       });
 }
 
+Tensor count_routes(const Tensor& expert, const Tensor& group, const Tensor& mask,
+                    const Shape& counts) {
+  Tensor count = Tensor::zeros(counts, DType::I64);
+  kernels::count_routes(current_context().stream, {.expert = expert.view(),
+                                                   .group = view_or_absent(group),
+                                                   .mask = view_or_absent(mask),
+                                                   .count = count.view()});
+  return count;
+}
+
 }  // namespace moe::ops

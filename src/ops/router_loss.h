@@ -16,4 +16,9 @@ Variable weighted_score_sum(const Variable& probability, const Tensor& coefficie
 /// @paper router z-loss: ST-MoE, arXiv:2202.08906
 Variable masked_square_sum(const Variable& x, const Tensor& mask);
 
+/// How many routes of each group's unmasked tokens chose each expert; -1 is skipped.
+/// @shape expert [T, K] i32; group [T] i32 in [0, G) or undefined (one group); mask [T] u8 or undefined -> [G, E] i64
+/// @det yes
+Tensor count_routes(const Tensor& expert, const Tensor& group, const Tensor& mask, const Shape& counts);
+
 }  // namespace moe::ops

@@ -3,6 +3,7 @@
 #include "autograd/tape.h"
 #include "base/error.h"
 #include "base/format.h"
+#include "kernels/moe/sort_routes.h"
 #include "kernels/moe/top_k_router.h"
 
 namespace moe::ops {
@@ -51,6 +52,28 @@ TopK top_k_router(const Variable& logits, std::int64_t choices, bool renormalize
         slot->accumulate(std::move(dlogits));
       });
   return {outputs[0], outputs[1], expert, outputs[2]};
+}
+
+Tensor limit_capacity(const Tensor& expert, const Tensor& weight, const CapacityLimit& limit) {
+  Tensor kept = expert.clone();
+  kernels::limit_capacity(current_context().stream, {.expert = kept.view(),
+                                                     .weight = weight.view(),
+                                                     .experts = limit.experts,
+                                                     .capacity = limit.capacity,
+                                                     .by_weight = limit.by_weight});
+  return kept;
+}
+
+SortedRoutes sort_routes(const Tensor& expert, std::int64_t experts) {
+  SortedRoutes sorted{.offset = Tensor::empty({experts + 1}, DType::I32),
+                      .route = Tensor::empty({expert.numel()}, DType::I32),
+                      .row = Tensor::empty(expert.shape(), DType::I32)};
+  kernels::sort_routes(current_context().stream, {.expert = expert.view(),
+                                                  .offset = sorted.offset.view(),
+                                                  .route = sorted.route.view(),
+                                                  .row = sorted.row.view()});
+  sorted.route = sorted.route.narrow(0, sorted.offset.span<std::int32_t>().back());
+  return sorted;
 }
 
 }  // namespace moe::ops

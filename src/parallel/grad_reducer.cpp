@@ -4,7 +4,7 @@
 #include <cmath>
 
 #include "base/clock.h"
-#include "kernels/optim/adamw.h"
+#include "optim/gradient_sums.h"
 
 namespace moe::parallel {
 namespace {
@@ -126,14 +126,12 @@ double GradReducer::gradient_norm() {
   const mesh::MeshLayout& layout = mesh_.layout();
   const int rank = mesh_.rank();
   Tensor total = Tensor::zeros({1}, DType::F64);
-  Tensor part = Tensor::empty({1}, DType::F64);
   for (nn::Parameter* parameter : parameters_) {
     const std::vector<int> holders = layout.holders(parameter->spec().placement, rank);
     const auto me = std::find(holders.begin(), holders.end(), rank) - holders.begin();
     const Slice mine = shard(parameter->slice(), static_cast<std::int64_t>(holders.size()), me);
     const Tensor owned = parameter->gradient().window(mine.flat_begin, {mine.numel()});
-    kernels::sum_squares(current_context().stream, {.x = owned.view(), .out = part.view()});
-    total.span<double>()[0] += part.span<double>()[0];
+    total.span<double>()[0] += optim::sum_of_squares(owned);
   }
   mesh_.group(mesh::Purpose::SumGradNorm).all_reduce_sum(total.view()).wait();
   return std::sqrt(total.item());
@@ -141,12 +139,7 @@ double GradReducer::gradient_norm() {
 
 std::int64_t GradReducer::count_non_finite() const {
   std::int64_t total = 0;
-  const Tensor count = Tensor::empty({1}, DType::I64);
-  for (const auto& bucket : buckets_) {
-    kernels::count_non_finite(current_context().stream,
-                              {.x = bucket->buffer.view(), .out = count.view()});
-    total += count.span<std::int64_t>()[0];
-  }
+  for (const auto& bucket : buckets_) total += optim::count_non_finite(bucket->buffer);
   return total;
 }
 

@@ -1,0 +1,133 @@
+// Draws the metrics.jsonl of several runs into one picture:
+//   curves --out FILE.svg --title T [--x tokens|seconds|steps] [--y eval_loss|loss]
+//     --series "MoE 8x2=runs/a/metrics.jsonl,runs/b/metrics.jsonl" --series ...
+// Several files of a series are its seeds: their mean is drawn thick, each of them thin.
+#include <CLI/CLI.hpp>
+#include <cstdio>
+#include <fstream>
+#include <map>
+#include <nlohmann/json.hpp>
+
+#include "base/error.h"
+#include "base/file.h"
+#include "base/format.h"
+#include "metrics/chart.h"
+
+namespace {
+
+struct Options {
+  std::string out;
+  std::string title;
+  std::string subtitle;
+  std::string x = "tokens";
+  std::string y = "eval_loss";
+  std::vector<std::string> series;
+};
+
+using Curve = std::vector<std::pair<double, double>>;
+
+/// Lines without the value (no evaluation that step) are left out; seconds are of training alone.
+Curve read_curve(const std::string& file, const Options& options) {
+  std::ifstream in(file);
+  if (!in) throw moe::DataError(moe::format("{}: cannot be read", file));
+  Curve curve;
+  double seconds = 0.0;
+  for (std::string text; std::getline(in, text);) {
+    const auto line = nlohmann::json::parse(text);
+    seconds += line.value("step_seconds", 0.0);
+    if (!line.contains(options.y) || line.at(options.y).is_null()) continue;
+    const double x = options.x == "seconds" ? seconds
+                     : options.x == "steps" ? line.at("step").get<double>()
+                                            : line.at("tokens").get<double>();
+    curve.emplace_back(x, line.at(options.y).get<double>());
+  }
+  return curve;
+}
+
+moe::metrics::ChartSeries drawn(const Curve& curve) {
+  moe::metrics::ChartSeries series;
+  for (const auto& [x, y] : curve) {
+    series.x.push_back(x);
+    series.y.push_back(y);
+  }
+  return series;
+}
+
+/// Point by point; seeds evaluate at the same steps, so points meet by their index.
+Curve mean_of(const std::vector<Curve>& curves) {
+  Curve mean;
+  std::size_t points = curves.front().size();
+  for (const Curve& curve : curves) points = std::min(points, curve.size());
+  for (std::size_t i = 0; i < points; ++i) {
+    std::pair<double, double> sum{0.0, 0.0};
+    for (const Curve& curve : curves) {
+      sum.first += curve[i].first;
+      sum.second += curve[i].second;
+    }
+    const auto n = static_cast<double>(curves.size());
+    mean.emplace_back(sum.first / n, sum.second / n);
+  }
+  return mean;
+}
+
+void add_series(const std::string& text, const Options& options, std::size_t index,
+                std::vector<moe::metrics::ChartSeries>& all) {
+  static const char* const kColors[] = {"#1f77b4", "#d62728", "#2ca02c", "#9467bd",
+                                        "#ff7f0e", "#17becf", "#8c564b", "#7f7f7f"};
+  const std::string color = kColors[index % std::size(kColors)];
+  const std::size_t equals = text.rfind('=');
+  if (equals == std::string::npos) throw moe::ConfigError("--series: expected NAME=FILE[,FILE...], got " + text);
+  std::vector<Curve> curves;
+  std::istringstream files(text.substr(equals + 1));
+  for (std::string file; std::getline(files, file, ',');) curves.push_back(read_curve(file, options));
+  auto mean = drawn(mean_of(curves));
+  mean.name = text.substr(0, equals);
+  mean.color = color;
+  all.push_back(std::move(mean));
+  for (const Curve& curve : curves) {
+    if (curves.size() < 2) break;
+    auto seed = drawn(curve);
+    seed.color = color;
+    seed.width = 1;
+    seed.opacity = 0.35;
+    all.push_back(std::move(seed));
+  }
+}
+
+std::string label_of(const std::string& name) {
+  static const std::map<std::string, std::string> kLabels = {
+      {"tokens", "training tokens"},        {"seconds", "seconds of training"},
+      {"steps", "steps"},                   {"eval_loss", "held-out loss, nats per token"},
+      {"loss", "training loss, nats per token"}};
+  const auto found = kLabels.find(name);
+  return found == kLabels.end() ? name : found->second;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  Options options;
+  CLI::App app("Several runs' metrics.jsonl in one picture.");
+  app.add_option("--out", options.out, "the SVG to write")->required();
+  app.add_option("--title", options.title);
+  app.add_option("--subtitle", options.subtitle);
+  app.add_option("--x", options.x)->check(CLI::IsMember({"tokens", "seconds", "steps"}));
+  app.add_option("--y", options.y, "a key of metrics.jsonl");
+  app.add_option("--series", options.series, "NAME=FILE[,FILE...]")->required();
+  CLI11_PARSE(app, argc, argv);
+  try {
+    std::vector<moe::metrics::ChartSeries> all;
+    for (std::size_t i = 0; i < options.series.size(); ++i) {
+      add_series(options.series[i], options, i, all);
+    }
+    moe::write_file_atomically(
+        options.out, moe::metrics::line_chart(all, {.title = options.title,
+                                                    .subtitle = options.subtitle,
+                                                    .x_label = label_of(options.x),
+                                                    .y_label = label_of(options.y)}));
+  } catch (const std::exception& error) {
+    std::fprintf(stderr, "curves: %s\n", error.what());
+    return 66;
+  }
+  return 0;
+}

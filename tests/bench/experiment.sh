@@ -1,0 +1,77 @@
+# What the experiments of this folder share: runs that are done once, results that are appended. Sourced, from the root.
+#
+#   experiment NAME          starts or continues the experiment whose files stand under runs/NAME
+#   train RUN OVERRIDE...    trains runs/NAME/RUN from $config unless it is done; a stopped run goes on from its checkpoint
+#   result RUN KEY           a figure of a finished run, from results.jsonl
+#   done_since               seconds of training of all finished runs
+. launch/environment.sh
+
+say() { printf '%s  %s\n' "$(date +%H:%M:%S)" "$*"; }
+
+# The last value of KEY in a JSON-lines file.
+last_of() { grep -o "\"$2\": *[-0-9.e+]*" "$1" | tail -n 1 | sed 's/.*: *//'; }
+sum_of() { grep -o "\"$2\": *[-0-9.e+]*" "$1" | sed 's/.*: *//' | awk '{ s += $1 } END { printf "%.1f", s }'; }
+
+experiment() {
+  root=runs/$1
+  results=$root/results.jsonl
+  bin=build/release/bin
+  for program in moe-train moe-upcycle; do
+    [ -x $bin/$program ] || { echo "$1: $bin/$program is missing; build the release preset first" >&2; exit 69; }
+  done
+  [ -f runs/quickstart/data/train.idx ] ||
+    { echo "$1: the quickstart's data is missing; run ./launch/quickstart once" >&2; exit 69; }
+  mkdir -p "$root"
+  touch "$results"
+  exec 9>"$root/lock"
+  flock -n 9 || { echo "$1: is running already in $root" >&2; exit 73; }
+}
+
+is_done() { grep -q "\"run\": *\"$1\"" "$results"; }
+
+result() { grep "\"run\": *\"$1\"" "$results" | tail -n 1 | grep -o "\"$2\": *[-0-9.e+]*" | sed 's/.*: *//'; }
+
+# One line a finished run; nothing is ever rewritten.
+append_result() {
+  local metrics=$root/$1/metrics.jsonl
+  printf '{"run": "%s", "tokens": %s, "training_seconds": %s, "first_loss": %s, "eval_loss": %s, "commit": "%s", "cpu": "%s"}\n' \
+    "$1" "$(last_of "$metrics" tokens)" "$(sum_of "$metrics" step_seconds)" \
+    "$(grep -o '"loss": *[-0-9.e+]*' "$metrics" | head -n 1 | sed 's/.*: *//')" "$(last_of "$metrics" eval_loss)" \
+    "$(git rev-parse --short HEAD 2>/dev/null || echo unknown)" \
+    "$(grep -m1 'model name' /proc/cpuinfo | sed 's/.*: //')" >>"$results"
+}
+
+train() {
+  local run=$1
+  shift
+  if is_done "$run"; then
+    say "$run: done, held-out loss $(result "$run" eval_loss)"
+    return
+  fi
+  say "$run: training"
+  local launcher=()
+  [ "${ranks:-1}" -gt 1 ] && launcher=(mpirun -np "$ranks" --bind-to none --oversubscribe)
+  "${launcher[@]}" $bin/moe-train "$config" "output=$root" "name=$run" "$@" >"$root/$run.log" 2>&1 || {
+    local code=$?
+    tail -n 20 "$root/$run.log" >&2
+    echo "$run: moe-train ended with $code; the same command goes on from its last checkpoint" >&2
+    exit $code
+  }
+  append_result "$run"
+  say "$run: held-out loss $(result "$run" eval_loss) after $(result "$run" training_seconds) s"
+}
+
+# curve NAME: the metrics files of all runs NAME or NAME-s<seed>, comma separated.
+curve() { ls "$root/$1/metrics.jsonl" "$root/$1"-s[0-9]*/metrics.jsonl 2>/dev/null | paste -sd, -; }
+
+# The first token count at which the mean held-out loss of the runs $1 is at most $2.
+tokens_to_reach() {
+  local files
+  files=$(curve "$1" | tr ',' ' ')
+  # shellcheck disable=SC2086
+  grep -h '"eval_loss"' $files |
+    sed 's/.*"tokens": *\([0-9]*\).*"eval_loss": *\([-0-9.e+]*\).*/\1 \2/' |
+    awk -v goal="$2" '{ sum[$1] += $2; n[$1]++ } END { for (t in sum) print t, sum[t] / n[t] }' | sort -n |
+    awk -v goal="$2" '$2 <= goal { if (before != "" && loss > $2) printf "%.0f\n", before + ($1 - before) * (loss - goal) / (loss - $2); else print $1; found = 1; exit }
+                      { before = $1; loss = $2 } END { if (!found) print "never" }'
+}
