@@ -51,7 +51,9 @@ class JsonTokenizer final : public Tokenizer {
     after_ = select(description.added, nfc_ ? &*nfc_ : nullptr, true);
     bytes_ = std::move(description.vocabulary.bytes);
     if (description.vocabulary.ignore_merges) keep_whole_words(description.vocabulary);
-    bytes_[static_cast<std::size_t>(eod_)].clear();
+    std::string& end = bytes_[static_cast<std::size_t>(eod_)];
+    complete(files_, end);
+    end.clear();
   }
 
   std::string_view name() const override { return "tokenizer_json"; }

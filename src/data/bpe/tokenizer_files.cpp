@@ -53,6 +53,13 @@ TokenizerFiles unpack(const std::string& model, const std::string& origin) {
   return files;
 }
 
+void complete(TokenizerFiles& files, const std::string& eos_token) {
+  if (files.contains(kCompanions[0])) return;
+  const nlohmann::ordered_json config{{"tokenizer_class", "PreTrainedTokenizerFast"},
+                                      {"eos_token", eos_token}};
+  files[kCompanions[0]] = config.dump(2) + "\n";
+}
+
 std::int32_t end_of_document(const TokenizerFiles& files, const Description& description,
                              const std::string& origin) {
   std::optional<std::int32_t> chosen;

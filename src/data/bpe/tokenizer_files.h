@@ -24,6 +24,10 @@ std::string pack(const TokenizerFiles& files);
 /// Takes what `pack` made, or a tokenizer.json as it is. @throws DataError(origin, reason)
 TokenizerFiles unpack(const std::string& model, const std::string& origin);
 
+/// Adds a tokenizer_config.json where there is none, so that transformers takes tokenizer.json as it is
+/// and knows what ends a text.
+void complete(TokenizerFiles& files, const std::string& eos_token);
+
 /// The token that ends documents: `eos_token` of tokenizer_config.json or special_tokens_map.json, else
 /// an added token that is known to.
 /// @throws DataError when there is none, or the vocabulary lacks it

@@ -11,7 +11,7 @@
 namespace moe::data::bpe {
 namespace {
 
-constexpr std::size_t kLongestContent = 4096;
+constexpr std::size_t kLongestContent = 1024;
 
 /// A token as it is shown: no control characters, not too long.
 std::string shown_token(std::string_view token) {
