@@ -13,6 +13,41 @@ constexpr std::uint64_t kModulus = 65535;
 using Words = std::uint16_t __attribute__((vector_size(2 * kLanes)));
 using Sums = std::uint32_t __attribute__((vector_size(4 * kLanes)));
 
+/// The sums over a block of words in lanes, and the sums of these sums.
+struct BlockSums {
+  Sums a{};
+  Sums b{};
+};
+
+inline __attribute__((always_inline)) void sum_rows(const std::byte* data, BlockSums& sums) {
+  for (std::size_t row = 0; row < kRows; ++row, data += sizeof(Words)) {
+    Words words;
+    std::memcpy(&words, data, sizeof words);
+    words = words << 8 | words >> 8;
+    sums.a += __builtin_convertvector(words, Sums);
+    sums.b += sums.a;
+  }
+}
+
+void sum_block(const std::byte* data, BlockSums& sums) { sum_rows(data, sums); }
+
+#if defined(__x86_64__)
+__attribute__((target("avx2"))) void sum_block_avx2(const std::byte* data, BlockSums& sums) {
+  sum_rows(data, sums);
+}
+#else
+constexpr auto sum_block_avx2 = sum_block;
+#endif
+
+bool has_avx2() {
+#if defined(__x86_64__)
+  static const bool has = __builtin_cpu_supports("avx2") != 0;
+  return has;
+#else
+  return false;
+#endif
+}
+
 /// The two running sums, exact as long as there are fewer than 2^31 words between reductions.
 struct Fletcher {
   std::uint64_t first = 0;   // of the words
@@ -26,15 +61,9 @@ struct Fletcher {
   /// Lane l of row r holds word r * kLanes + l, so that its weight in the block's second sum is
   /// kLanes * (kRows - r) - l.
   void add_block(const std::byte* data) {
-    Sums a{};
-    Sums b{};
-    for (std::size_t row = 0; row < kRows; ++row, data += sizeof(Words)) {
-      Words words;
-      std::memcpy(&words, data, sizeof words);
-      words = words << 8 | words >> 8;
-      a += __builtin_convertvector(words, Sums);
-      b += a;
-    }
+    BlockSums block;
+    has_avx2() ? sum_block_avx2(data, block) : sum_block(data, block);
+    const auto& [a, b] = block;
     second += first * (kLanes * kRows);
     for (std::size_t lane = 0; lane < kLanes; ++lane) {
       first += a[lane];

@@ -1,6 +1,7 @@
 #include "checkpoint/layout_digest.h"
 
 #include <algorithm>
+#include <cstring>
 #include <string>
 #include <vector>
 
@@ -20,9 +21,67 @@ std::uint64_t mix(std::uint64_t x) {
   return x ^ (x >> 31);
 }
 
+#if defined(__x86_64__)
+
+constexpr std::int64_t kLanes = 8;
+using Lanes = std::uint64_t __attribute__((vector_size(8 * kLanes)));
+
+/// kLanes elements of a type.
+template <class Bits>
+struct LanesOf;
+template <>
+struct LanesOf<std::uint8_t> {
+  using type = std::uint8_t __attribute__((vector_size(kLanes)));
+};
+template <>
+struct LanesOf<std::uint16_t> {
+  using type = std::uint16_t __attribute__((vector_size(2 * kLanes)));
+};
+template <>
+struct LanesOf<std::uint32_t> {
+  using type = std::uint32_t __attribute__((vector_size(4 * kLanes)));
+};
+template <>
+struct LanesOf<std::uint64_t> {
+  using type = Lanes;
+};
+
+bool has_wide_multiply() {
+  static const bool has = __builtin_cpu_supports("avx512dq") != 0;
+  return has;
+}
+
+/// The whole vectors of a run; moves what is given past them. @cost a third of the plain loop's
+template <class Bits>
+__attribute__((target("avx512f,avx512bw,avx512dq,avx512vl"))) std::uint64_t digest_vectors(
+    const Bits*& bits, std::int64_t& global, std::int64_t& count) {
+  Lanes keyed{};
+  for (std::int64_t lane = 0; lane < kLanes; ++lane) {
+    keyed[lane] = static_cast<std::uint64_t>(global + lane) * kIndexFactor;
+  }
+  Lanes sum{};
+  for (; count >= kLanes; bits += kLanes, global += kLanes, count -= kLanes) {
+    typename LanesOf<Bits>::type few;
+    std::memcpy(&few, bits, sizeof few);
+    Lanes x = keyed + __builtin_convertvector(few, Lanes) * kBitsFactor;
+    x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9ULL;
+    x = (x ^ (x >> 27)) * 0x94d049bb133111ebULL;
+    sum += x ^ (x >> 31);
+    keyed += kIndexFactor * kLanes;
+  }
+  std::uint64_t total = 0;
+  for (std::int64_t lane = 0; lane < kLanes; ++lane) total += sum[lane];
+  return total;
+}
+
+#endif
+
 template <class Bits>
 std::uint64_t digest_run(const Bits* bits, std::int64_t global, std::int64_t count) {
   std::uint64_t sum = 0;
+#if defined(__x86_64__)
+  if (has_wide_multiply()) sum = digest_vectors(bits, global, count);
+#endif
   std::uint64_t keyed = static_cast<std::uint64_t>(global) * kIndexFactor;
   for (std::int64_t i = 0; i < count; ++i) {
     sum += mix(keyed + static_cast<std::uint64_t>(bits[i]) * kBitsFactor);
