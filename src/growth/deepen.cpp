@@ -10,7 +10,7 @@
 namespace moe::growth {
 namespace {
 
-constexpr std::int64_t kMostLayers = 1 << 16;
+constexpr std::int64_t kMostLayers = 4096;  // as config.json is read
 
 DepthMap depth_map_of(const ModelConfig& source, const DeepenConfig& options) {
   if (!options.num_hidden_layers) {
