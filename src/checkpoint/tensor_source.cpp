@@ -55,6 +55,10 @@ void compare(const TensorSource& source, const ExpectedTensor& wanted, Complaint
 
 }  // namespace
 
+std::string TensorSource::place_of(const std::string& name, std::int64_t) const {
+  return format("{}: tensor '{}'", description(), name);
+}
+
 std::optional<std::string> TensorSource::metadata(const std::string&) const {
   return {};
 }

@@ -1,0 +1,24 @@
+/// What moe-convert does.
+#pragma once
+
+#include <string>
+
+#include "run/write_model.h"
+
+namespace moe::run {
+
+struct ConvertOptions {
+  Path source;
+  bool follow_links = false;
+  bool json = false;
+  WriteModelOptions write;
+};
+
+/// Converts, and tells what was written as text or JSON.
+/// @throws CheckpointError, ConfigError, Interrupted; nothing is left at the output then
+std::string convert_model(const ConvertOptions& options);
+
+/// "5GB" (10^9), "500MiB", "1000000": bytes. @throws ConfigError
+std::int64_t parse_size(const std::string& text);
+
+}  // namespace moe::run
