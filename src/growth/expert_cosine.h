@@ -1,4 +1,4 @@
-/// How alike a layer's experts are.
+/// How alike the experts of a model are.
 #pragma once
 
 #include <optional>
@@ -7,10 +7,12 @@
 
 namespace moe::growth {
 
-/// The mean over sparse layers of the mean cosine between two different experts, all their weights taken as one vector:
-/// 1 for copies, about 0 for independent ones. An expert of zeros is at 0 to all others. None: no layer has two experts.
-/// @cost experts are read twice, a chunk of one expert at a time
-/// @paper a health metric of Skywork-MoE (arXiv:2406.06563)
-std::optional<double> mean_expert_cosine(const ModelSource& model);
+/// Mean over MoE layers and pairs of experts of the cosine of their weights (gate, up and down as one
+/// vector); 1 for identical experts. None for a dense model or a single expert. An expert of zeros has
+/// the cosine 0 with any other.
+///
+/// With unit vectors u_e, the mean over pairs is (||sum u_e||^2 - E) / (E (E - 1)).
+/// @cost two readings of the experts, a chunk in memory
+std::optional<double> mean_expert_cosine(const ModelSource& source);
 
 }  // namespace moe::growth

@@ -74,14 +74,20 @@ GrownModel run_plan(const Plan& plan, const ModelSource& source, const GrowthRun
   return grown;
 }
 
-ModelSource carry_moments(const Plan& plan, const ModelSource& moments) {
+ModelSource carry_moments(const Plan& plan, const ModelSource& source, const ModelSource& moments,
+                          const TokenProbe* probe) {
   const std::vector<std::unique_ptr<Stage>> stages = make_stages(plan);
+  ModelSource model = source;
   ModelSource carried = moments;
   for (std::size_t i = 0; i < stages.size(); ++i) {
     StageContext context = context_of(plan, i);
-    context.moments = true;
-    carried = in_stage(i, [&] {
-      return ModelSource{stages[i]->grow(carried.config), stages[i]->apply(carried, context)};
+    context.probe = probe;
+    in_stage(i, [&] {
+      const ModelConfig config = stages[i]->grow(model.config);
+      StageContext of_moments = context;
+      of_moments.moments_of = &model;
+      carried = {config, stages[i]->apply(carried, of_moments)};
+      model = {config, stages[i]->apply(model, context)};
     });
   }
   return carried;

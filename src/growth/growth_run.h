@@ -45,7 +45,9 @@ struct GrownModel {
 /// @throws ConfigError naming stage and option, CheckpointError, DataError
 GrownModel run_plan(const Plan& plan, const ModelSource& source, const GrowthRunOptions& options);
 
-/// The stages of a plan on something that moves as weights do: the moments of an optimizer.
-ModelSource carry_moments(const Plan& plan, const ModelSource& moments);
+/// The stages of a plan on an optimizer's moments of `source`, which move as the weights do.
+/// @shape `moments` has the names and shapes of the source's parameters
+ModelSource carry_moments(const Plan& plan, const ModelSource& source, const ModelSource& moments,
+                          const TokenProbe* probe);
 
 }  // namespace moe::growth

@@ -44,9 +44,10 @@ struct StageContext {
   std::uint64_t seed = 1;       ///< of the plan; draws are keyed by (seed, index, layer, expert, tensor)
   int index = 0;                ///< position in the plan
   const TokenProbe* probe = nullptr;
-  /// The "weights" are an optimizer's moments: elements move to where their weights went, nothing is
-  /// divided, scaled, drawn or calibrated, and what has no source is zero.
-  bool moments = false;
+  /// Not null: the source of apply() holds an optimizer's moments of this model. Elements move to where
+  /// their weights went, nothing is divided, scaled or drawn, and what has no source is zero; what must
+  /// be measured is measured on this model.
+  const ModelSource* moments_of = nullptr;
 };
 
 /// @invariant the same result for the same (seed, index, options, source), whatever the order, the

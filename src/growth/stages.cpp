@@ -1,4 +1,8 @@
 #include "growth/deepen.h"
+#include "growth/densify.h"
+#include "growth/expand.h"
+#include "growth/merge.h"
+#include "growth/prune.h"
 #include "growth/sparsify.h"
 #include "growth/stage.h"
 #include "growth/widen.h"
@@ -15,6 +19,10 @@ const config::Registry<StageFactory>& stages() {
                                                                   {"widen", &widen_options},
                                                                   {"deepen", &deepen_options},
                                                                   {"sparsify", &sparsify_options},
+                                                                  {"expand", &expand_options},
+                                                                  {"merge", &merge_options},
+                                                                  {"prune", &prune_options},
+                                                                  {"densify", &densify_options},
                                                               });
   return table;
 }

@@ -49,6 +49,7 @@ class WidthPlan {
 
   WidthChange change_;
   StageContext context_;
+  bool moments_;
   Share share_;
   double norm_scale_ = 1;  ///< sqrt(s)
   Map hidden_, gain_;      ///< of the residual stream, of norm gains

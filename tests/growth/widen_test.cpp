@@ -333,7 +333,7 @@ TEST_F(Widen, DrawsAreKeyedBySeedAndPlace) {
 TEST_F(Widen, MomentsAreCopiedAndNothingElse) {
   const ModelSource source = random_model(tiny_config());
   const auto stage = make_widen({.hidden_size = 11, .intermediate_size = 12});
-  const ModelSource moments = grow(*stage, source, {.moments = true});
+  const ModelSource moments = grow(*stage, source, {.moments_of = &source});
   const auto wide = values_of(*moments.weights, "layers.2.mlp.gate_up.weight");
   const auto narrow = values_of(*source.weights, "layers.2.mlp.gate_up.weight");
   for (std::size_t half = 0; half < 2; ++half) {
