@@ -72,6 +72,9 @@ class Stage {
   /// promises no such thing says false. Printed, never assumed.
   virtual bool keeps_function(const ModelConfig& source) const = 0;
 
+  /// apply() knows what to do with StageContext::moments_of.
+  virtual bool carries_moments() const { return false; }
+
   /// The weights of the result. Reads nothing of `source` yet, unless the method calibrates.
   /// @throws ConfigError, CheckpointError, DataError
   virtual std::shared_ptr<const checkpoint::TensorSource> apply(
@@ -87,7 +90,7 @@ class StageOptions {
 };
 
 using StageFactory = std::unique_ptr<StageOptions> (*)();
-/// widen, deepen, sparsify, expand, merge, prune, densify.
+/// widen, deepen, sparsify, expand; merge, prune, densify, narrow, shorten.
 const config::Registry<StageFactory>& stages();
 
 }  // namespace moe::growth

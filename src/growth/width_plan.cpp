@@ -190,19 +190,17 @@ Expansion WidthPlan::layer_part(const ParameterName& name) const {
   return expansion;
 }
 
-std::shared_ptr<const TensorRecipe> WidthPlan::recipe(const std::string& text) const {
+Expansion WidthPlan::expansion(const std::string& text) const {
   const ParameterName name = ParameterName::parse(text);
-  Expansion expansion;
-  if (name.layer) {
-    expansion = layer_part(name);
-  } else if (name.part == "embedding.weight") {
-    expansion = {.base = text, .columns = hidden_};
-  } else if (name.part == "head.weight") {
-    expansion = reader(name, nullptr);
-  } else {
-    MOE_CHECK(name.part == "norm.weight");
-    expansion = final_norm(name);
-  }
+  if (name.layer) return layer_part(name);
+  if (name.part == "embedding.weight") return {.base = text, .columns = hidden_};
+  if (name.part == "head.weight") return reader(name, nullptr);
+  MOE_CHECK(name.part == "norm.weight");
+  return final_norm(name);
+}
+
+std::shared_ptr<const TensorRecipe> WidthPlan::recipe(const std::string& text) const {
+  Expansion expansion = this->expansion(text);
   const bool unchanged = !expansion.rows && !expansion.columns && !expansion.row_scale;
   return unchanged ? same_as(text) : expanded(std::move(expansion));
 }

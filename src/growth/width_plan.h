@@ -24,6 +24,8 @@ class WidthPlan {
   WidthPlan(const WidthChange& change, const StageContext& context);
 
   /// @throws InternalError for a parameter that no rule names
+  Expansion expansion(const std::string& name) const;
+  /// The same as a recipe.
   std::shared_ptr<const TensorRecipe> recipe(const std::string& name) const;
 
  private:

@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "base/format.h"
 #include "base/progress.h"
+#include "run/carried_training.h"
 #include "run/pending_folder.h"
 #include "run/program.h"
 #include "run/token_probe.h"
@@ -146,9 +147,11 @@ void refuse_inexact(const growth::Plan& plan, const growth::GrownModel& grown) {
 }
 
 void write(const growth::Plan& plan, const StoredModel& source, const growth::GrownModel& grown,
-           const GrowthOrigin& origin, const UpcycleOptions& options, std::ostream& out) {
+           const ModelProbe& probe, const GrowthOrigin& origin, const UpcycleOptions& options,
+           std::ostream& out) {
   const std::string report = growth_json(origin, grown.reports);
   ModelToWrite model = to_write(source, grown.model);
+  model.training = carry_training(plan, source, grown.model, probe);
   model.states["growth"] = growth_state(origin);
   model.states["origin"] = architecture_state(source);
   model.reports["growth.json"] = report;
@@ -177,6 +180,7 @@ void upcycle(const UpcycleOptions& options, std::ostream& out) {
     out << (options.json ? outline_json(report) : outline_text(report));
     return;
   }
+  require_carriable(plan, source);
   require_result_writable(plan, source, outlines, options);
   require_finite_weights(source, options);
   const ModelProbe probe(source);
@@ -186,7 +190,7 @@ void upcycle(const UpcycleOptions& options, std::ostream& out) {
   const growth::GrownModel grown = grow(plan, source, probe, tokens, options);
   if (!options.json || grown.failed) out << growth_table(grown.reports) << std::flush;
   if (grown.failed) refuse_inexact(plan, grown);
-  write(plan, source, grown, origin_of(plan, source, tokens.size()), options, out);
+  write(plan, source, grown, probe, origin_of(plan, source, tokens.size()), options, out);
 }
 
 }  // namespace moe::run
