@@ -4,6 +4,7 @@
 #include "base/random.h"
 #include "growth/drop_experts.h"
 #include "growth/granular_experts.h"
+#include "growth/keyed_draws.h"
 #include "growth/shared_expert.h"
 #include "growth/slices.h"
 #include "growth/sparse_config.h"
@@ -56,6 +57,7 @@ Fill with_noise(Fill fill, double deviation, const Random& random, DType dtype) 
   if (deviation == 0) return fill;
   return [=](const Slice& slice, const View& out) {
     std::vector<double> values;
+    KeyedDraws draws(random);
     for_each_chunk(slice, kChunkElements, [&](const Slice& part, std::int64_t offset) {
       const View target = checkpoint::flat_part(out, offset, part.numel());
       fill(part, target);
@@ -65,7 +67,7 @@ Fill with_noise(Fill fill, double deviation, const Random& random, DType dtype) 
       for_each_run(part, [&](std::int64_t global, std::int64_t box, std::int64_t count) {
         double* value = values.data() + (box - part.flat_begin);
         for (std::int64_t i = 0; i < count; ++i) {
-          value[i] += deviation * random.normal(static_cast<std::uint64_t>(global + i));
+          value[i] += deviation * draws.normal(static_cast<std::uint64_t>(global + i));
         }
       });
       convert_elements(scratch, target);
@@ -78,12 +80,13 @@ Fill router_rows(double deviation, std::int64_t granularity, const Random& rando
   return [=](const Slice& slice, const View& out) {
     std::vector<double> values(static_cast<std::size_t>(slice.numel()));
     const std::int64_t width = slice.global[1];
+    KeyedDraws draws(random);
     for_each_run(slice, [&](std::int64_t global, std::int64_t box, std::int64_t count) {
       for (std::int64_t i = 0; i < count; ++i) {
         const std::int64_t row = (global + i) / width / granularity;
         const std::int64_t index = row * width + (global + i) % width;
         values[static_cast<std::size_t>(box - slice.flat_begin + i)] =
-            deviation * random.normal(static_cast<std::uint64_t>(index));
+            deviation * draws.normal(static_cast<std::uint64_t>(index));
       }
     });
     convert_elements(checkpoint::flat_view(values.data(), DType::F64, slice.numel()), out);
