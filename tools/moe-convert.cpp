@@ -65,6 +65,7 @@ void fill(const Arguments& arguments, moe::run::ConvertOptions& options) {
   write.label = "convert";
   write.progress = !arguments.quiet;
   write.stop = &run::stop_flag();
+  options.before_writing = &run::install_signal_handlers;
 }
 
 }  // namespace
@@ -79,7 +80,6 @@ int main(int argc, char** argv) {
   } catch (const CLI::ParseError& error) {
     return app.exit(error) == 0 ? 0 : 64;
   }
-  moe::run::install_signal_handlers();
   std::signal(SIGXFSZ, SIG_IGN);  // a limit of the file size is an error of writing like any other
   return moe::run::guarded([&] {
     fill(arguments, options);

@@ -91,7 +91,7 @@ std::string Checkpoint::place_of(const std::string& name, std::int64_t element) 
     for_each_overlap(piece.slice, one, [&](auto, auto, auto) { here = true; });
     if (!here) continue;
     const Path file = path_ / manifest_.files[static_cast<std::size_t>(piece.file)].name;
-    return format("{}: tensor '{}'", file.string(), name);
+    return format("{}: tensor '{}', element {}", file.string(), name, element);
   }
   return TensorSource::place_of(name, element);
 }

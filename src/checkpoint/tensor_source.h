@@ -36,7 +36,7 @@ class TensorSource {
   virtual const std::vector<std::string>& names() const = 0;
   /// Null if there is no such tensor.
   virtual const TensorInfo* find(const std::string& name) const = 0;
-  /// How messages name the place of an element: the file that holds it and the tensor's name there.
+  /// How messages name an element: the file that holds it, the tensor's name and the index there.
   virtual std::string place_of(const std::string& name, std::int64_t element) const;
   /// A named value that is not a tensor; checkpoints give their states as JSON text.
   virtual std::optional<std::string> metadata(const std::string& key) const;

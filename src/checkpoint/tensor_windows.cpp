@@ -30,11 +30,10 @@ void require_finite(const TensorSource& source, const std::string& name, const S
   if (found.count == 0) return;
   const std::int64_t element = global_index(slice, slice.flat_begin + found.first);
   throw CheckpointError(
-      format("{}: expected finite weights, found {} at element {} ({} of the {} elements around it "
-             "are NaN or infinite{}). HINT: a model with such weights computes nothing; take an "
-             "earlier checkpoint",
+      format("{}: expected finite weights, found {} ({} of the {} elements around it are NaN or "
+             "infinite{}). HINT: a model with such weights computes nothing; take an earlier checkpoint",
              source.place_of(name, element), stored_value(source, name, slice, found.first),
-             element, found.count, values.numel(),
+             found.count, values.numel(),
              values.dtype == source.info(name).dtype
                  ? ""
                  : format(", as {}", to_string(values.dtype))));

@@ -1,10 +1,13 @@
 #include "growth/align_neurons.h"
 
+#include <memory>
 #include <numeric>
 #include <span>
 
+#include "autograd/tape.h"
 #include "growth/linear_assignment.h"
 #include "growth/slices.h"
+#include "ops/linear.h"
 
 namespace moe::growth {
 namespace {
@@ -40,29 +43,17 @@ std::vector<float> neurons_of(const StackedExperts& experts, std::int64_t expert
   return neurons;
 }
 
-/// a b^T for rows of `length`. @shape [n, n]
+/// a b^T for rows of `length`, on the caller's threads if it computes, else on one. @shape [n, n]
 std::vector<float> products(std::span<const float> a, std::span<const float> b, std::int64_t n) {
-  const auto size = static_cast<std::size_t>(n);
-  const std::size_t length = a.size() / size;
-  std::vector<float> result(size * size);
-  constexpr std::size_t kTile = 32;  // rows of b that stay in the cache
-  for (std::size_t first = 0; first < size; first += kTile) {
-    const std::size_t last = std::min(size, first + kTile);
-    for (std::size_t i = 0; i < size; ++i) {
-      for (std::size_t j = first; j < last; ++j) {
-        std::array<float, 8> sum{};  // independent sums vectorise
-        std::size_t k = 0;
-        for (; k + 8 <= length; k += 8) {
-          for (std::size_t lane = 0; lane < 8; ++lane) {
-            sum[lane] += a[i * length + k + lane] * b[j * length + k + lane];
-          }
-        }
-        for (; k < length; ++k) sum[0] += a[i * length + k] * b[j * length + k];
-        result[i * size + j] = std::accumulate(sum.begin(), sum.end(), 0.0F);
-      }
-    }
-  }
-  return result;
+  std::unique_ptr<DeviceContext> own;
+  if (find_context() == nullptr) own = std::make_unique<DeviceContext>(1, detect_cpu_isa());
+  const ContextScope scope(own ? *own : current_context());
+  const TapeScope no_gradients(nullptr);
+  const Shape shape{n, static_cast<std::int64_t>(a.size()) / n};
+  Leaf other("neurons", Tensor::from(b, shape));
+  const Tensor result = ops::linear(Variable(Tensor::from(a, shape)), other).value();
+  const auto values = result.span<float>();
+  return {values.begin(), values.end()};
 }
 
 }  // namespace

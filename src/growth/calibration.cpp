@@ -91,7 +91,10 @@ void add_outputs(const LayerRun& run, LayerMeasure& measure) {
     const Tensor y_TD = ops::grouped_linear(hidden_TF, nullptr, offset_E1, down).value();
     const auto rows = y_TD.span<float>();
     std::vector<double>& sum = measure.mean_output[at(e)];
-    for (std::size_t i = 0; i < rows.size(); ++i) sum[i % sum.size()] += rows[i];
+    for (std::size_t i = 0; i < rows.size(); ++i) {
+      sum[i % sum.size()] += rows[i];
+      measure.output_norm[at(e)] += static_cast<double>(rows[i]) * rows[i];
+    }
   }
 }
 
@@ -104,6 +107,7 @@ LayerMeasure empty_measure(const ModelConfig& config, const CalibrationNeeds& ne
   measure.logit_products.assign(experts * experts, 0.0);
   if (needs.mean_output) {
     measure.mean_output.assign(experts, std::vector<double>(at(config.hidden_size), 0.0));
+    measure.output_norm.assign(experts, 0.0);
   }
   return measure;
 }
@@ -119,10 +123,12 @@ std::map<std::int64_t, LayerMeasure> run(const ModelSource& source,
     add_logits(layer, entry->second);
     if (needs.mean_output) add_outputs(layer, entry->second);
   });
+  const auto count = static_cast<double>(tokens.size());
   for (auto& [layer, measure] : measures) {
     for (auto& output : measure.mean_output) {
-      for (double& value : output) value /= static_cast<double>(tokens.size());
+      for (double& value : output) value /= count;
     }
+    for (double& norm : measure.output_norm) norm = std::sqrt(norm / count);
   }
   return measures;
 }

@@ -15,7 +15,9 @@ struct LayerMeasure {
   std::vector<double> contribution;  ///< [E] sum over them of p_e ||E_e(x)||, p_e as it is combined
   std::vector<double> saliency;      ///< [E] sum over them of p_e ||E_e(x)||, p_e summing to 1 over the K chosen
   std::vector<double> logit_products;  ///< [E, E] sum over all tokens of z_a z_b, z the router's logits
-  std::vector<std::vector<double>> mean_output;  ///< [E][D] of E_e(x) over all tokens, routed to e or not; if asked
+  // If asked, over all tokens, routed to e or not:
+  std::vector<std::vector<double>> mean_output;  ///< [E][D] mean of E_e(x)
+  std::vector<double> output_norm;               ///< [E] root of the mean of ||E_e(x)||^2
 };
 
 struct CalibrationNeeds {

@@ -41,12 +41,10 @@ double distance(const std::vector<double>& a, const std::vector<double>& b) {
 /// Copies of one expert, up to the noise that expand gives them.
 bool alike(const LayerMeasure& measure, std::int64_t a, std::int64_t b) {
   constexpr double kSameLogits = 1 - 1e-6;
-  constexpr double kSameOutputs = 0.1;  // of the outputs' length
+  constexpr double kSameOutputs = 0.05;  // of the outputs' length
   if (logit_cosine(measure, a, b) < kSameLogits) return false;
-  const auto& own = measure.mean_output[at(a)];
-  const auto& other = measure.mean_output[at(b)];
-  const std::vector<double> zero(own.size(), 0.0);
-  return distance(own, other) <= kSameOutputs * std::max(distance(own, zero), distance(other, zero));
+  return distance(measure.mean_output[at(a)], measure.mean_output[at(b)]) <=
+         kSameOutputs * std::max(measure.output_norm[at(a)], measure.output_norm[at(b)]);
 }
 
 std::vector<std::int64_t> choose_cores(const LayerMeasure& measure, std::int64_t groups) {

@@ -6,6 +6,7 @@
 
 #include "base/format.h"
 #include "base/random.h"
+#include "growth/keyed_draws.h"
 #include "growth/neuron_statistics.h"
 #include "growth/slices.h"
 #include "tensor/convert.h"
@@ -57,7 +58,7 @@ class DropFill {
 
   void gate_up(const Slice& slice, const View& out) const {
     for (const SlicePart& part : parts_of(slice, 2)) {
-      const Expert expert = expert_of(part.index[0], dense_.is_up(part.index[1]) ? 1 : 0);
+      Expert expert = expert_of(part.index[0], dense_.is_up(part.index[1]) ? 1 : 0);
       const std::int64_t base = (part.index[0] * dense_.halves + part.index[1]) * dense_.hidden *
                                 dense_.width;
       for_each_chunk(part.inner, kChunkElements, [&](const Slice& chunk, std::int64_t offset) {
@@ -69,7 +70,7 @@ class DropFill {
 
   void down(const Slice& slice, const View& out) const {
     for (const SlicePart& part : parts_of(slice, 1)) {
-      const Expert expert = expert_of(part.index[0], kDown);
+      Expert expert = expert_of(part.index[0], kDown);
       const std::int64_t base = part.index[0] * dense_.hidden * dense_.width;
       for_each_chunk(part.inner, kChunkElements, [&](const Slice& chunk, std::int64_t offset) {
         fill_columns(expert, base, chunk,
@@ -83,7 +84,7 @@ class DropFill {
     DropPlan plan;
     int matrix = 0;
     double factor = 1.0;
-    Random values;    ///< of the elements drawn anew, by their index in the tensor of all experts
+    KeyedDraws values;  ///< of the elements drawn anew, by their index in the tensor of all experts
     Moments moments;  ///< of the elements replaced
     bool is_redrawn(std::int64_t place) const {
       return plan.redrawn[static_cast<std::size_t>(matrix)][static_cast<std::size_t>(place)];
@@ -91,7 +92,7 @@ class DropFill {
     std::int64_t neuron(std::int64_t place) const {
       return plan.order[static_cast<std::size_t>(place)];
     }
-    double drawn(std::int64_t index) const {
+    double drawn(std::int64_t index) {
       const double normal = values.normal(static_cast<std::uint64_t>(index));
       return factor * (moments.mean + moments.deviation() * normal);
     }
@@ -102,7 +103,7 @@ class DropFill {
     const std::string stream = format("{}/drop/{}/{}/values", spec_.stage, dense_.layer,
                                       matrix == kDown ? "down" : "gate_up");
     Expert expert{drop_plan(spec_, dense_.layer, index, dense_.hidden), matrix, factors[matrix],
-                  Random(spec_.seed, stream), {}};
+                  KeyedDraws(Random(spec_.seed, stream)), {}};
     std::vector<std::int32_t> replaced;
     for (std::int64_t place = 0; place < dense_.hidden; ++place) {
       if (expert.is_redrawn(place)) {
@@ -115,7 +116,7 @@ class DropFill {
   }
 
 
-  void fill_rows(const Expert& expert, std::int64_t half, std::int64_t base, const Slice& slice,
+  void fill_rows(Expert& expert, std::int64_t half, std::int64_t base, const Slice& slice,
                  const View& out) const {
     const std::int64_t width = dense_.width;
     std::vector<double> values(static_cast<std::size_t>(slice.numel()));
@@ -141,7 +142,7 @@ class DropFill {
     convert_elements(all, out);
   }
 
-  void fill_columns(const Expert& expert, std::int64_t base, const Slice& slice,
+  void fill_columns(Expert& expert, std::int64_t base, const Slice& slice,
                     const View& out) const {
     const std::int64_t hidden = dense_.hidden;
     const Shape matrix{dense_.width, hidden};

@@ -2,11 +2,14 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numbers>
+#include <span>
 
 #include "base/format.h"
 #include "base/random.h"
 #include "growth/calibration.h"
 #include "growth/computed_source.h"
+#include "growth/keyed_draws.h"
 #include "growth/refuse.h"
 #include "growth/slices.h"
 #include "tensor/convert.h"
@@ -87,16 +90,18 @@ std::vector<Copy> copies_of(const std::vector<std::int64_t>& replicas, std::int6
 using Fill = ComputedSource::Fill;
 using Source = std::shared_ptr<const checkpoint::TensorSource>;
 using Copies = std::shared_ptr<const std::vector<Copy>>;
-/// Changes a copy's values, `first` being the index of the first in the origin's tensor of experts.
-using Change = std::function<void(const Copy& copy, std::int64_t global, double* values,
-                                  std::int64_t count)>;
+/// Changes a copy's values, which are consecutive ones of the origin's tensor of experts from `global` on.
+using Change =
+    std::function<void(const Copy& copy, std::int64_t global, std::span<double> values)>;
 
 void apply_change(const Copy& copy, const Slice& origin, const Change& change, const View& out) {
   std::vector<double> values(static_cast<std::size_t>(out.numel()));
   const View scratch = checkpoint::flat_view(values.data(), DType::F64, out.numel());
-  convert_elements(checkpoint::flat_part(out, 0, out.numel()), scratch);
+  convert_elements(out, scratch);
   for_each_run(origin, [&](std::int64_t global, std::int64_t box, std::int64_t count) {
-    change(copy, global, values.data() + (box - origin.flat_begin), count);
+    change(copy, global,
+           std::span(values).subspan(static_cast<std::size_t>(box - origin.flat_begin),
+                                     static_cast<std::size_t>(count)));
   });
   convert_elements(scratch, out);
 }
@@ -118,30 +123,35 @@ Fill copied(const Source& source, const std::string& name, const Copies& copies,
   };
 }
 
-double rounded_to(double value, DType dtype) {
-  double result = value;
-  if (dtype == DType::F64) return result;
-  std::array<std::byte, 8> stored{};
-  const View held = checkpoint::flat_view(stored.data(), dtype, 1);
-  convert_elements(checkpoint::flat_view(&value, DType::F64, 1), held);
-  convert_elements(held, checkpoint::flat_view(&result, DType::F64, 1));
-  return result;
+void round_to(DType dtype, std::span<double> values) {
+  if (dtype == DType::F64) return;
+  const auto count = static_cast<std::int64_t>(values.size());
+  std::vector<std::byte> stored(values.size() * static_cast<std::size_t>(size_of(dtype)));
+  const View held = checkpoint::flat_view(stored.data(), dtype, count);
+  const View all = checkpoint::flat_view(values.data(), DType::F64, count);
+  convert_elements(all, held);
+  convert_elements(held, all);
 }
 
 /// A and A' with A + A' = 2 a to the bit: A = a (1 + u) rounded lies in [a, 2 a], so 2 a - A has no
-/// rounding error (Sterbenz).
-Change cancelling_noise(double deviation, const Random& random, DType dtype) {
-  return [=](const Copy& copy, std::int64_t global, double* values, std::int64_t count) {
-    const std::int64_t partner = copy.number ^ 1;
-    if (partner >= copy.count) return;
-    for (std::int64_t i = 0; i < count; ++i) {
-      const auto index = (static_cast<std::uint64_t>(copy.number / 2) << 48) |
-                         static_cast<std::uint64_t>(global + i);
-      const double draw = random.normal(index);
-      const double larger =
-          rounded_to(values[i] * (1 + std::min(deviation * std::abs(draw), 1.0)), dtype);
-      const bool is_larger = (draw < 0) == (copy.number % 2 == 1);
-      values[i] = is_larger ? larger : 2 * values[i] - larger;
+/// rounding error (Sterbenz). u is uniform with the root mean square `size`.
+Change cancelling_noise(double size, const Random& random, DType dtype) {
+  return [=](const Copy& copy, std::int64_t global, std::span<double> values) {
+    if ((copy.number ^ 1) >= copy.count) return;  // no partner
+    const auto first = (static_cast<std::uint64_t>(copy.number / 2) << 48) |
+                       static_cast<std::uint64_t>(global);
+    const double reach = size * std::numbers::sqrt3;
+    KeyedDraws draws(random);
+    std::vector<double> signs(values.size());
+    std::vector<double> larger(values.size());
+    for (std::size_t i = 0; i < values.size(); ++i) {
+      signs[i] = draws.uniform(first + i);
+      larger[i] = values[i] * (1 + std::min(reach * std::abs(signs[i]), 1.0));
+    }
+    round_to(dtype, larger);
+    for (std::size_t i = 0; i < values.size(); ++i) {
+      const bool is_larger = (signs[i] < 0) == (copy.number % 2 == 1);
+      values[i] = is_larger ? larger[i] : 2 * values[i] - larger[i];
     }
   };
 }
@@ -149,13 +159,15 @@ Change cancelling_noise(double deviation, const Random& random, DType dtype) {
 /// The same for all members of a group of `granularity` experts: their rows stay tied.
 Change uniform_noise(double half_width, const Random& random, std::int64_t width,
                      std::int64_t granularity) {
-  return [=](const Copy& copy, std::int64_t global, double* values, std::int64_t count) {
+  return [=](const Copy& copy, std::int64_t global, std::span<double> values) {
     if (copy.number == 0) return;
-    for (std::int64_t i = 0; i < count; ++i) {
-      const std::int64_t group = (global + i) / (width * granularity);
+    KeyedDraws draws(random);
+    for (double& value : values) {
+      const std::int64_t group = global / (width * granularity);
       const auto index = (static_cast<std::uint64_t>(copy.number) << 40) |
-                         static_cast<std::uint64_t>(group * width + (global + i) % width);
-      values[i] += half_width * (2 * random.uniform(index) - 1);
+                         static_cast<std::uint64_t>(group * width + global % width);
+      value += half_width * draws.uniform(index);
+      ++global;
     }
   };
 }
@@ -165,6 +177,7 @@ class Expand : public Stage {
   explicit Expand(ExpandConfig options) : options_(std::move(options)) {}
 
   std::string method() const override { return options_.method; }
+  bool carries_moments() const override { return true; }
 
   ModelConfig grow(const ModelConfig& source) const override {
     require(source);
@@ -191,7 +204,8 @@ class Expand : public Stage {
     std::map<std::int64_t, LayerMeasure> measures;
     const bool grows = config.num_experts > source.config.num_experts;
     if (options_.method == "utility" && grows) {
-      measures = calibrate(source, calibration_tokens(options_.calibration, source.config, context));
+      const ModelSource& measured = context.moments_of != nullptr ? *context.moments_of : source;
+      measures = calibrate(measured, calibration_tokens(options_.calibration, source.config, context));
     }
     auto result = std::make_shared<ComputedSource>(
         format("{} (expand)", source.weights->description()), source.weights);
@@ -264,7 +278,7 @@ class Expand : public Stage {
       const Random random(context.seed, format("{}/{}", context.index, name));
       result.add(name, shape, info.dtype, kind,
                  copied(source.weights, name, copies,
-                        noise > 0 ? make_change(noise, random, info.dtype) : Change()));
+                        noise > 0 && context.moments_of == nullptr ? make_change(noise, random, info.dtype) : Change()));
     };
     const auto on_rows = [&](double noise, const Random& random, DType) {
       return uniform_noise(noise, random, config.hidden_size, options_.granularity);

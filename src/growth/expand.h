@@ -10,9 +10,9 @@
 /// right after growth.
 ///
 /// Copies that are alike get equal gradients for ever. Two breakers:
-///     expert_noise  pairs of copies have down projections A (1 + u) and A (1 - u), u = noise |Normal|,
-///                   to the bit: what one gains the other loses, so where both are chosen with equal
-///                   weights the function is kept; 0.01 by default
+///     expert_noise  pairs of copies have down projections A (1 + u) and A (1 - u), u uniform with the
+///                   root mean square expert_noise, to the bit: what one gains the other loses, so
+///                   where both are chosen with equal weights the function is kept; 0.01 by default
 ///     router_noise  Uniform(-d, d) on the router rows of all copies but the first; by default 0 where
 ///                   growth is exact, else 0.001 (the paper's figure, there on a bias)
 ///

@@ -55,12 +55,7 @@ void check_total(const WeightsIndex& index,
 HuggingFaceWeights::HuggingFaceWeights(const Path& folder, const WeightsOptions& options)
     : folder_(folder) {
   const ContainedFolder opened(folder, options.follow_links);
-  const bool single = opened.contains(kSingleFileName);
-  if (single && opened.contains(kIndexName)) {
-    throw CheckpointError(format("{}: holds both {} and {}; remove the one that is stale",
-                                 folder.string(), kSingleFileName, kIndexName));
-  }
-  if (single) {
+  if (opened.contains(kSingleFileName)) {
     files_ = {kSingleFileName};
     shards_.push_back(std::make_unique<SafetensorsFile>(opened.open(kSingleFileName)));
   } else if (opened.contains(kIndexName)) {

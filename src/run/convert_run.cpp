@@ -91,6 +91,7 @@ double unit_bytes(std::string_view unit) {
 std::string convert_model(const ConvertOptions& options) {
   require_free(options.write.output);
   const StoredModel source = open_source(options);
+  if (options.before_writing) options.before_writing();
   const WrittenModel written = write_model(to_write(source), options.write);
   return options.json ? as_json(source, written, options.write) : as_text(written, options.write);
 }

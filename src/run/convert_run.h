@@ -1,6 +1,7 @@
 /// What moe-convert does.
 #pragma once
 
+#include <functional>
 #include <string>
 
 #include "run/write_model.h"
@@ -12,6 +13,8 @@ struct ConvertOptions {
   bool follow_links = false;
   bool json = false;
   WriteModelOptions write;
+  /// Called when the source is open and nothing is written: until then a signal may just end the process.
+  std::function<void()> before_writing;
 };
 
 /// Converts, and tells what was written as text or JSON.

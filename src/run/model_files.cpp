@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "checkpoint/durable.h"
 #include "interop/hf_config.h"
+#include "run/exported_tokenizer.h"
 
 namespace moe::run {
 namespace {
@@ -114,7 +115,11 @@ ModelFiles for_hugging_face(ModelFiles files, const std::string& where) {
     const auto tokenizer = tokenizer_in(files, where);
     files[kGeneration] = tokenizer ? generation_for(*tokenizer) : "{}\n";
   }
-  files.erase(kName);
+  const auto name = files.find(kName);
+  if (name != files.end()) {
+    add_tokenizer_files(name->second.substr(0, name->second.find('\n')), files);
+    files.erase(kName);
+  }
   return files;
 }
 

@@ -108,8 +108,8 @@ bool holds_steps(const Path& path) {
 }
 
 bool is_native(const Path& path) {
-  return std::filesystem::exists(path / checkpoint::kManifestName) ||
-         std::filesystem::is_directory(path / "checkpoints") || holds_steps(path);
+  return std::filesystem::exists(path / checkpoint::kManifestName) || holds_steps(path) ||
+         holds_steps(path / "checkpoints");
 }
 
 DType dtype_named(const std::string& name) {
@@ -204,6 +204,7 @@ StoredModel open_model(const Path& path, const OpenModelOptions& options) {
   if (is_native(path)) return open_native(path, options);
   const auto config = std::filesystem::symlink_status(path / interop::kConfigName);
   if (std::filesystem::exists(config)) return open_folder(path, options);
+  if (std::filesystem::is_directory(path / "checkpoints")) return open_native(path, options);
   throw CheckpointError(format(
       "{}: expected a checkpoint (a step, checkpoints or run folder) or a Hugging Face folder, found "
       "neither {} nor {}",

@@ -60,6 +60,7 @@ TEST_F(CalibrationTest, SumsAreThoseOfEveryToken) {
       LayerMeasure& m = expected[run.layer];
       for (auto* values : {&m.routed, &m.contribution, &m.saliency}) values->resize(4);
       m.mean_output.resize(4, std::vector<double>(12));
+      m.output_norm.resize(4);
       const auto x = run.x_TD.span<float>();
       const auto p = run.term.probability_TE.value().span<float>();
       for (std::size_t t = 0; t < x.size() / 12; ++t) {
@@ -69,6 +70,7 @@ TEST_F(CalibrationTest, SumsAreThoseOfEveryToken) {
           for (std::size_t d = 0; d < 12; ++d) {
             m.mean_output[static_cast<std::size_t>(e)][d] += y.back()[d] / 70;
           }
+          m.output_norm[static_cast<std::size_t>(e)] += norm(y.back()) * norm(y.back()) / 70;
         }
         const auto chosen = run.term.chosen_TK.span<std::int32_t>().subspan(t * 2, 2);
         const auto score = [&](std::int32_t e) {
@@ -91,6 +93,8 @@ TEST_F(CalibrationTest, SumsAreThoseOfEveryToken) {
         EXPECT_NEAR(measure.contribution[e], wanted.contribution[e],
                     allowed * wanted.contribution[e]);
         EXPECT_NEAR(measure.saliency[e], wanted.saliency[e], allowed * wanted.saliency[e]);
+        EXPECT_NEAR(measure.output_norm[e], std::sqrt(wanted.output_norm[e]),
+                    allowed * std::sqrt(wanted.output_norm[e]));
         for (std::size_t d = 0; d < 12; ++d) {
           EXPECT_NEAR(measure.mean_output[e][d], wanted.mean_output[e][d], allowed);
         }

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <cmath>
+
 #include "support/tolerance.h"
 
 namespace moe::growth {
@@ -13,6 +15,11 @@ LayerMeasure measured(std::vector<double> routed, const std::vector<std::vector<
   LayerMeasure measure;
   measure.routed = std::move(routed);
   measure.mean_output = std::move(outputs);
+  for (const auto& output : measure.mean_output) {
+    double squares = 0;
+    for (const double v : output) squares += v * v;
+    measure.output_norm.push_back(std::sqrt(squares));
+  }
   for (const auto& a : logits) {
     for (const auto& b : logits) {
       double sum = 0;

@@ -7,6 +7,7 @@
 #include "growth/computed_source.h"
 #include "growth/sparse_config.h"
 #include "growth/tiny_models.h"
+#include "interop/hf_config_writer.h"
 #include "model/counts.h"
 #include "support/tolerance.h"
 
@@ -224,6 +225,27 @@ TEST_F(SparsifyTest, TakesTheArchitectureThatFits) {
   EXPECT_EQ(sparse_architecture(config), Architecture::Olmoe);
   config.mlp_gated = false;
   EXPECT_EQ(sparse_architecture(config), std::nullopt);
+}
+
+TEST_F(SparsifyTest, ResultsCanBeExported) {
+  ModelConfig llama = tiny_dense();
+  ModelConfig qwen2 = tiny_dense();
+  qwen2.attention_bias = true;
+  ModelConfig qwen3 = tiny_dense();
+  qwen3.qk_norm = "per_head";
+  const SparsifyConfig granular{.method = "granular", .granularity = 2};
+  const SparsifyConfig pattern{.layers = "step", .decoder_sparse_step = 2};
+  for (const SparsifyConfig& options : {SparsifyConfig{}, granular, pattern}) {
+    for (const ModelConfig& dense : {llama, qwen2, qwen3}) {
+      const auto architecture = *sparse_architecture(dense);
+      const auto reasons = interop::obstacles(architecture, make_sparsify(options)->grow(dense));
+      // Mixtral has no dense layers.
+      const bool possible =
+          architecture != interop::Architecture::Mixtral || options.layers == "all";
+      EXPECT_EQ(reasons.empty(), possible)
+          << interop::to_string(architecture) << (reasons.empty() ? "" : ": " + reasons[0]);
+    }
+  }
 }
 
 struct LayersRow {
