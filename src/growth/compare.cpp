@@ -18,8 +18,8 @@ constexpr std::int64_t kChunkElements = std::int64_t{1} << 23;
 /// Rows of logits of one model, a chunk at a time.
 class LogitReader {
  public:
-  LogitReader(const BlockwiseModel& model, std::span<const std::int32_t> tokens)
-      : states_(model.hidden(tokens)), head_("head", model.head()) {}
+  explicit LogitReader(const Evaluated& evaluated)
+      : states_(evaluated.states), head_("head", evaluated.model.head()) {}
 
   std::size_t sequences() const { return states_.size(); }
   /// @shape [rows, V] f32 (f64)
@@ -30,7 +30,7 @@ class LogitReader {
   }
 
  private:
-  std::vector<Tensor> states_;
+  const std::vector<Tensor>& states_;
   Leaf head_;
 };
 
@@ -91,14 +91,14 @@ void compare_row(const Tensor& before, const Tensor& after, std::int64_t row, st
 }
 
 /// `after` null: only the loss of `before`.
-Comparison run(const BlockwiseModel& before, const BlockwiseModel* after,
+Comparison run(const Evaluated& before, const Evaluated* after,
                std::span<const std::int32_t> tokens) {
-  LogitReader first(before, tokens);
+  LogitReader first(before);
   std::unique_ptr<LogitReader> second;
-  if (after != nullptr) second = std::make_unique<LogitReader>(*after, tokens);
-  const auto parts = before.sequences(tokens);
+  if (after != nullptr) second = std::make_unique<LogitReader>(*after);
+  const auto parts = before.model.sequences(tokens);
   const std::int64_t per_chunk =
-      std::max<std::int64_t>(1, kChunkElements / before.config().vocab_size);
+      std::max<std::int64_t>(1, kChunkElements / before.model.config().vocab_size);
   Comparison total;
   Largest difference;
   Largest logit;
@@ -134,8 +134,20 @@ Comparison run(const BlockwiseModel& before, const BlockwiseModel* after,
 
 }  // namespace
 
+Evaluated evaluate(BlockwiseModel model, std::span<const std::int32_t> tokens) {
+  std::vector<Tensor> states = model.hidden(tokens);
+  return {std::move(model), std::move(states)};
+}
+
 Comparison compare(const BlockwiseModel& before, const BlockwiseModel& after,
                    std::span<const std::int32_t> tokens) {
+  return compare(evaluate(before, tokens), evaluate(after, tokens), tokens);
+}
+
+Comparison compare(const Evaluated& first, const Evaluated& second,
+                   std::span<const std::int32_t> tokens) {
+  const BlockwiseModel& before = first.model;
+  const BlockwiseModel& after = second.model;
   if (before.config().vocab_size != after.config().vocab_size ||
       before.config().max_position_embeddings != after.config().max_position_embeddings) {
     throw ConfigError(format("models of {} and {} tokens, {} and {} positions, cannot be compared",
@@ -143,11 +155,11 @@ Comparison compare(const BlockwiseModel& before, const BlockwiseModel& after,
                              before.config().max_position_embeddings,
                              after.config().max_position_embeddings));
   }
-  return run(before, &after, tokens);
+  return run(first, &second, tokens);
 }
 
 double evaluate_loss(const BlockwiseModel& model, std::span<const std::int32_t> tokens) {
-  return run(model, nullptr, tokens).loss_before;
+  return run(evaluate(model, tokens), nullptr, tokens).loss_before;
 }
 
 }  // namespace moe::growth

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <span>
+#include <vector>
 
 #include "growth/blockwise_model.h"
 
@@ -14,6 +15,17 @@ struct Comparison {
   double max_difference = 0;  ///< largest |logit after - logit before|; infinite if any is not finite
   double max_logit = 0;       ///< largest |logit before|
 };
+
+/// A model that has run over tokens: what a comparison needs of it, so that a model between two stages runs once.
+struct Evaluated {
+  BlockwiseModel model;
+  std::vector<Tensor> states;  ///< BlockwiseModel::hidden
+};
+Evaluated evaluate(BlockwiseModel model, std::span<const std::int32_t> tokens);
+
+/// Both evaluated on `tokens`. @cost a chunk of logits, and both heads, in memory
+Comparison compare(const Evaluated& before, const Evaluated& after,
+                   std::span<const std::int32_t> tokens);
 
 /// @shape both models have the same vocabulary
 /// @cost one reading of each model; a chunk of logits, and both heads, in memory

@@ -10,7 +10,7 @@
 namespace moe::growth {
 namespace {
 
-constexpr std::int64_t kMostLayers = 1 << 16;
+constexpr std::int64_t kMostLayers = 4096;  // as config.json is read
 
 DepthMap depth_map_of(const ModelConfig& source, const DeepenConfig& options) {
   if (!options.num_hidden_layers) {
@@ -30,6 +30,7 @@ class Deepen : public Stage {
   explicit Deepen(DeepenConfig options) : options_(std::move(options)) {}
 
   std::string method() const override { return options_.method; }
+  bool carries_moments() const override { return true; }
   ModelConfig grow(const ModelConfig& source) const override { return deepened(source, options_); }
 
   std::optional<std::vector<std::int64_t>> depth_map(const ModelConfig& source) const override {

@@ -177,6 +177,7 @@ class Expand : public Stage {
   explicit Expand(ExpandConfig options) : options_(std::move(options)) {}
 
   std::string method() const override { return options_.method; }
+  bool carries_moments() const override { return true; }
 
   ModelConfig grow(const ModelConfig& source) const override {
     require(source);
@@ -203,7 +204,8 @@ class Expand : public Stage {
     std::map<std::int64_t, LayerMeasure> measures;
     const bool grows = config.num_experts > source.config.num_experts;
     if (options_.method == "utility" && grows) {
-      measures = calibrate(source, calibration_tokens(options_.calibration, source.config, context));
+      const ModelSource& measured = context.moments_of != nullptr ? *context.moments_of : source;
+      measures = calibrate(measured, calibration_tokens(options_.calibration, source.config, context));
     }
     auto result = std::make_shared<ComputedSource>(
         format("{} (expand)", source.weights->description()), source.weights);
@@ -276,7 +278,7 @@ class Expand : public Stage {
       const Random random(context.seed, format("{}/{}", context.index, name));
       result.add(name, shape, info.dtype, kind,
                  copied(source.weights, name, copies,
-                        noise > 0 ? make_change(noise, random, info.dtype) : Change()));
+                        noise > 0 && context.moments_of == nullptr ? make_change(noise, random, info.dtype) : Change()));
     };
     const auto on_rows = [&](double noise, const Random& random, DType) {
       return uniform_noise(noise, random, config.hidden_size, options_.granularity);

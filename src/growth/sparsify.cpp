@@ -99,6 +99,9 @@ class Sparsify : public Stage {
 
   std::string method() const override { return options_.method; }
 
+  /// Neurons drawn anew have no moments, and their statistics are of weights.
+  bool carries_moments() const override { return options_.method != "drop"; }
+
   ModelConfig grow(const ModelConfig& source) const override {
     return sparse_config(options_, source);
   }
@@ -121,7 +124,7 @@ class Sparsify : public Stage {
       if (!sparse.is_sparse(layer)) continue;
       const DenseLayer dense = dense_layer(source.weights, source.config, layer);
       add_experts(*result, sparse, dense, context);
-      add_shared(*result, sparse, dense);
+      add_shared(*result, sparse, dense, context);
     }
     result->keep_others(sparse);
     return result;
@@ -139,8 +142,11 @@ class Sparsify : public Stage {
                      const StageContext& context) const {
     const double routed_part =
         sparse.shared_expert_intermediate_size > 0 ? 1.0 - kSharedPart : 1.0;
-    const ExpertScale scale = expert_scale(options_.scaling, output_scale(sparse, granularity()),
-                                           routed_part, sparse);
+    const ExpertScale scale = context.moments_of != nullptr
+                                  ? ExpertScale{}
+                                  : expert_scale(options_.scaling,
+                                                 output_scale(sparse, granularity()), routed_part,
+                                                 sparse);
     if (!is_drop(dense.hidden)) return granular_experts(dense, granularity(), scale);
     return drop_experts(dense, {.ratio = options_.ratio,
                                 .independent = options_.index == "independent",
@@ -160,24 +166,29 @@ class Sparsify : public Stage {
       return Random(context.seed, format("{}/{}", context.index, name));
     };
     const ExpertFill fill = experts(sparse, dense, context);
+    const bool moments = context.moments_of != nullptr;
+    const double noise = moments ? 0.0 : options_.noise_std;
+    const double router_std = moments ? 0.0 : options_.router_std;
     result.add(gate_up, {sparse.num_experts, dense.halves, sparse.expert_width(), dense.width},
                dtype, ParameterKind::Expert,
-               with_noise(fill.gate_up, options_.noise_std, stream(gate_up), dtype));
+               with_noise(fill.gate_up, noise, stream(gate_up), dtype));
     result.add(down, {sparse.num_experts, dense.width, sparse.expert_width()}, down_dtype,
                ParameterKind::Expert,
-               with_noise(fill.down, options_.noise_std, stream(down), down_dtype));
+               with_noise(fill.down, noise, stream(down), down_dtype));
     result.add(router, {sparse.num_experts, dense.width}, dtype, ParameterKind::Router,
-               router_rows(options_.router_std, granularity(), stream(router)));
+               router_rows(router_std, granularity(), stream(router)));
   }
 
-  void add_shared(ComputedSource& result, const ModelConfig& sparse,
-                  const DenseLayer& dense) const {
+  void add_shared(ComputedSource& result, const ModelConfig& sparse, const DenseLayer& dense,
+                  const StageContext& context) const {
     const std::int64_t wide = sparse.shared_expert_intermediate_size;
     if (wide == 0) return;
     const std::int64_t copies = wide / dense.hidden;
     const double gate = sparse.shared_expert_gate ? 0.5 : 1.0;
-    const ExpertFill fill =
-        shared_expert(dense, copies, kSharedPart / (static_cast<double>(copies) * gate));
+    const double factor = context.moments_of != nullptr
+                              ? 1.0
+                              : kSharedPart / (static_cast<double>(copies) * gate);
+    const ExpertFill fill = shared_expert(dense, copies, factor);
     const DType dtype = dense.source->info(dense.gate_up).dtype;
     result.add(sparse_name(dense.layer, "shared.gate_up"), {dense.halves, wide, dense.width},
                dtype, ParameterKind::Mlp, fill.gate_up);

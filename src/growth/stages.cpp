@@ -2,7 +2,9 @@
 #include "growth/densify.h"
 #include "growth/expand.h"
 #include "growth/merge.h"
+#include "growth/narrow.h"
 #include "growth/prune.h"
+#include "growth/shorten.h"
 #include "growth/sparsify.h"
 #include "growth/stage.h"
 #include "growth/widen.h"
@@ -23,6 +25,8 @@ const config::Registry<StageFactory>& stages() {
                                                                   {"merge", &merge_options},
                                                                   {"prune", &prune_options},
                                                                   {"densify", &densify_options},
+                                                                  {"narrow", &narrow_options},
+                                                                  {"shorten", &shorten_options},
                                                               });
   return table;
 }

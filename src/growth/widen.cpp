@@ -13,6 +13,7 @@ class Widen : public Stage {
       : options_(std::move(options)), rule_(width_methods().find(options_.method)()) {}
 
   std::string method() const override { return options_.method; }
+  bool carries_moments() const override { return true; }
   ModelConfig grow(const ModelConfig& source) const override { return widened(source, options_); }
 
   bool keeps_function(const ModelConfig& source) const override {

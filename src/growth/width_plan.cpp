@@ -33,11 +33,14 @@ double whole_copies(const ModelConfig& source, const ModelConfig& result) {
 }  // namespace
 
 WidthPlan::WidthPlan(const WidthChange& change, const StageContext& context)
-    : change_(change), context_(context), share_(context.moments ? Share::Whole : change.rule.share) {
+    : change_(change),
+      context_(context),
+      moments_(context.moments_of != nullptr),
+      share_(moments_ ? Share::Whole : change.rule.share) {
   const ModelConfig& from = change_.source;
   const ModelConfig& to = change_.result;
   const bool circular = change_.rule.hidden == WidthRule::Hidden::Circular;
-  if (!circular && !context_.moments) {
+  if (!circular && !moments_) {
     norm_scale_ = std::sqrt(whole_copies(from, to) * static_cast<double>(from.hidden_size) /
                             static_cast<double>(to.hidden_size));
   }
@@ -68,7 +71,7 @@ WidthPlan::Heads WidthPlan::heads(const AxisMap& map) const {
   Heads heads;
   const AxisMap rows = in_blocks(map, change_.source.head_width());
   heads.rows = shared(rows);
-  if (change_.source.qk_norm == "none" || context_.moments) return heads;
+  if (change_.source.qk_norm == "none" || moments_) return heads;
   std::vector<double> scale(rows.from.size(), norm_scale_);
   std::vector<double> gain(rows.from.size(), 1.0);
   if (change_.source.qk_norm == "whole") {
@@ -86,7 +89,7 @@ WidthPlan::Heads WidthPlan::heads(const AxisMap& map) const {
 }
 
 std::optional<Draws> WidthPlan::draws(const ParameterName& name) const {
-  const bool drawn = change_.rule.hidden == WidthRule::Hidden::WholeCopies && !context_.moments;
+  const bool drawn = change_.rule.hidden == WidthRule::Hidden::WholeCopies && !moments_;
   if (!drawn) return std::nullopt;
   const std::string text = name.text();
   return Draws{.random = Random(context_.seed, format("growth.{}.{}", context_.index, text)),
@@ -128,7 +131,7 @@ Expansion WidthPlan::copied(const ParameterName& name, Map rows, Scale scale) co
 /// A tied head cannot share its columns, so the gain before it does.
 Expansion WidthPlan::final_norm(const ParameterName& name) const {
   const std::int64_t size = change_.result.hidden_size;
-  if (!change_.source.tie_word_embeddings || context_.moments || !hidden_) {
+  if (!change_.source.tie_word_embeddings || moments_ || !hidden_) {
     return copied(name, gain_, constant_scale(size, norm_scale_));
   }
   std::vector<double> scale(static_cast<std::size_t>(size));
@@ -187,19 +190,17 @@ Expansion WidthPlan::layer_part(const ParameterName& name) const {
   return expansion;
 }
 
-std::shared_ptr<const TensorRecipe> WidthPlan::recipe(const std::string& text) const {
+Expansion WidthPlan::expansion(const std::string& text) const {
   const ParameterName name = ParameterName::parse(text);
-  Expansion expansion;
-  if (name.layer) {
-    expansion = layer_part(name);
-  } else if (name.part == "embedding.weight") {
-    expansion = {.base = text, .columns = hidden_};
-  } else if (name.part == "head.weight") {
-    expansion = reader(name, nullptr);
-  } else {
-    MOE_CHECK(name.part == "norm.weight");
-    expansion = final_norm(name);
-  }
+  if (name.layer) return layer_part(name);
+  if (name.part == "embedding.weight") return {.base = text, .columns = hidden_};
+  if (name.part == "head.weight") return reader(name, nullptr);
+  MOE_CHECK(name.part == "norm.weight");
+  return final_norm(name);
+}
+
+std::shared_ptr<const TensorRecipe> WidthPlan::recipe(const std::string& text) const {
+  Expansion expansion = this->expansion(text);
   const bool unchanged = !expansion.rows && !expansion.columns && !expansion.row_scale;
   return unchanged ? same_as(text) : expanded(std::move(expansion));
 }

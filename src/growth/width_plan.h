@@ -24,6 +24,8 @@ class WidthPlan {
   WidthPlan(const WidthChange& change, const StageContext& context);
 
   /// @throws InternalError for a parameter that no rule names
+  Expansion expansion(const std::string& name) const;
+  /// The same as a recipe.
   std::shared_ptr<const TensorRecipe> recipe(const std::string& name) const;
 
  private:
@@ -49,6 +51,7 @@ class WidthPlan {
 
   WidthChange change_;
   StageContext context_;
+  bool moments_;
   Share share_;
   double norm_scale_ = 1;  ///< sqrt(s)
   Map hidden_, gain_;      ///< of the residual stream, of norm gains

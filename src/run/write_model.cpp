@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "base/progress.h"
 #include "checkpoint/folder.h"
+#include "checkpoint/joined_source.h"
 #include "checkpoint/stream_writer.h"
 #include "interop/hf_config_writer.h"
 #include "interop/hugging_face_export.h"
@@ -101,16 +102,25 @@ void write_native(const ModelToWrite& model, const WriteModelOptions& options, c
                             .config = config_of_run(model, written.path),
                             .versions = {},
                             .states = model.states};
+  std::shared_ptr<const checkpoint::TensorSource> tensors = model.model.weights;
+  if (model.training) {
+    header.step = model.training->step;
+    header.consumed_samples = model.training->samples;
+    header.consumed_tokens = model.training->tokens;
+    header.states.insert(model.training->states.begin(), model.training->states.end());
+    tensors = std::make_shared<checkpoint::JoinedSource>(
+        std::vector{tensors, model.training->moments});
+  }
   const Path checkpoints = folder / "checkpoints";
   std::filesystem::create_directory(checkpoints);
-  const std::string step = checkpoint::step_name(0);
+  const std::string step = checkpoint::step_name(header.step);
   checkpoint::write_streamed(
-      *model.model.weights, std::move(header),
+      *tensors, std::move(header),
       for_checkpoint(model.files, model.model.weights->description()), checkpoints / step,
       {.window = {options.dtype, true},
        .progress = [&watch](std::int64_t bytes) { watch.add(bytes); }});
   write_file_atomically(checkpoints / checkpoint::kLatestName, step + "\n");
-  written.tensors = static_cast<std::int64_t>(model.model.weights->names().size());
+  written.tensors = static_cast<std::int64_t>(tensors->names().size());
 }
 
 void write_hugging_face(const ModelToWrite& model, const WriteModelOptions& options,
@@ -177,6 +187,7 @@ WrittenModel write_model(const ModelToWrite& model, const WriteModelOptions& opt
   WrittenModel written;
   written.architecture = architecture_for(model, options);
   written.bytes = weight_bytes(*model.model.weights, options.dtype);
+  if (model.training) written.bytes += weight_bytes(*model.training->moments, options.dtype);
   PendingFolder folder(options.output);
   written.path = folder.target();
   Watch watch(options, written.bytes);

@@ -20,6 +20,16 @@ class Interrupted : public Error {
   Interrupted(int signal, const std::string& message) : Error(128 + signal, message) {}
 };
 
+/// Training that goes on from a checkpoint of another shape (checkpoints only).
+struct CarriedTraining {
+  /// "<parameter>.<moment>", for every parameter of the model.
+  std::shared_ptr<const checkpoint::TensorSource> moments;
+  std::int64_t step = 0;
+  std::int64_t samples = 0;
+  std::int64_t tokens = 0;
+  std::map<std::string, std::string> states;  ///< cursor, counters and such, JSON texts
+};
+
 struct ModelToWrite {
   /// Exactly the parameters of the config; read once, in windows of at most 32 MiB, by one thread.
   growth::ModelSource model;
@@ -34,6 +44,7 @@ struct ModelToWrite {
   std::map<std::string, std::string> states;
   /// Further files at the top of the output: name -> contents (growth.json).
   std::map<std::string, std::string> reports;
+  std::optional<CarriedTraining> training = std::nullopt;
 };
 
 struct WriteModelOptions {
@@ -56,7 +67,7 @@ struct WrittenModel {
   std::optional<interop::Architecture> architecture;  ///< of a Hugging Face folder
 };
 
-/// A checkpoint becomes `<output>/checkpoints/step_00000000`, which every program opens by `<output>`.
+/// A checkpoint becomes `<output>/checkpoints/step_00000000` (or the step of the training it carries), which every program opens by `<output>`.
 /// @cost memory: at most 2 x the largest tensor (or 64 MiB) and 64 MiB, plus what reading the source needs
 /// @throws CheckpointError: the output exists, too little space, NaN or infinite weights (naming tensor and
 ///   file), what the architecture cannot express; ConfigError, DataError, Interrupted. Nothing is left then

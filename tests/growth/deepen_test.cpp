@@ -10,7 +10,7 @@ namespace {
 
 using Layers = std::vector<std::int64_t>;
 
-TEST(DepthMaps, InterpolationTables) {
+TEST(DepthMaps, Property4InterpolationTables) {
   EXPECT_EQ(interpolate(32, 40).from,
             (Layers{0,  0,  1,  2,  3,  4,  4,  5,  6,  7,  8,  8,  9,  10, 11, 12, 12, 13, 14, 15,
                     16, 16, 17, 18, 19, 20, 20, 21, 22, 23, 24, 24, 25, 26, 27, 28, 28, 29, 30, 31}));
@@ -20,7 +20,7 @@ TEST(DepthMaps, InterpolationTables) {
   EXPECT_EQ(interpolate(3, 6).from, (Layers{0, 0, 1, 1, 2, 2}));
 }
 
-TEST(DepthMaps, StackingRepeatsTheModel) {
+TEST(DepthMaps, Property4StackingRepeatsTheModel) {
   EXPECT_EQ(stack(3, 8).from, (Layers{0, 1, 2, 0, 1, 2, 0, 1}));
   EXPECT_EQ(stack(24, 32).from[24], 0);
   EXPECT_EQ(stack(24, 32).from[31], 7);
@@ -35,7 +35,7 @@ TEST(DepthMaps, IdentitySpreadsNewBlocks) {
   EXPECT_EQ(identity(1, 1).from, (Layers{0}));
 }
 
-TEST(DepthMaps, HoldForAllSmallDepths) {
+TEST(DepthMaps, Property4HoldsForAllSmallDepths) {
   for (std::int64_t from = 1; from <= 13; ++from) {
     for (std::int64_t to = from; to <= 40; ++to) {
       const DepthMap even = interpolate(from, to);
@@ -63,7 +63,7 @@ TEST(DepthMaps, HoldForAllSmallDepths) {
 
 class Deepen : public GrowthTest {};
 
-TEST_F(Deepen, IdentityLeavesLogitsBitForBit) {
+TEST_F(Deepen, Property4IdentityLeavesLogitsBitForBit) {
   ModelConfig dense = tiny_config();
   dense.attention_bias = dense.attention_output_bias = true;
   ModelConfig ungated = tiny_config();

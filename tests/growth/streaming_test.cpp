@@ -84,7 +84,7 @@ std::vector<ModelSource> grown_models(DType dtype) {
 
 class Streaming : public GrowthTest {};
 
-TEST_F(Streaming, AnySliceHoldsTheBytesOfTheWhole) {
+TEST_F(Streaming, Property8AnySliceHoldsTheBytesOfTheWhole) {
   for (const DType dtype : {DType::F32, DType::BF16, DType::F64}) {
     for (const ModelSource& model : grown_models(dtype)) {
       for (const std::string& name : model.weights->names()) {
@@ -118,7 +118,7 @@ TEST_F(Streaming, ReadsConvertTheValuesThatAFileWouldHold) {
   }
 }
 
-TEST_F(Streaming, ThreadsReadTheSameBytes) {
+TEST_F(Streaming, Property8ThreadsReadTheSameBytes) {
   const ModelSource model = grown_models(DType::F32).back();
   const std::vector<std::string>& names = model.weights->names();
   std::vector<std::vector<std::byte>> alone(names.size());

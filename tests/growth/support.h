@@ -24,8 +24,8 @@
 
 namespace moe::growth {
 
-/// What the issue promises of exact growth in f64, relative to the largest logit.
-inline constexpr double kExact = 1e-12;
+/// Relative to the largest logit.
+inline constexpr double kExact = testing::kExactGrowthF64;
 
 inline ModelConfig tiny_config() {
   ModelConfig config;

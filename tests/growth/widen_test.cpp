@@ -94,12 +94,12 @@ class ExactWidth : public testing::ContextTest, public ::testing::WithParamInter
   }
 };
 
-TEST_P(ExactWidth, FpiIsExactAtWholeRatios) { expect_exact("fpi", std::nullopt); }
-TEST_P(ExactWidth, ZeroChannelsAreExactAtWholeRatios) { expect_exact("exact", std::nullopt); }
-TEST_P(ExactWidth, ZeroChannelsAreExactAtAnyRatio) { expect_exact("exact", 21); }
-TEST_P(ExactWidth, LemonIsExactAtWholeRatios) { expect_exact("lemon", std::nullopt); }
-TEST_P(ExactWidth, LemonIsExactAtAnyRatio) { expect_exact("lemon", 11); }
-TEST_P(ExactWidth, WideExpertsAreExact) {
+TEST_P(ExactWidth, Property2FpiIsExactAtWholeRatios) { expect_exact("fpi", std::nullopt); }
+TEST_P(ExactWidth, Property3ZeroChannelsAreExactAtWholeRatios) { expect_exact("exact", std::nullopt); }
+TEST_P(ExactWidth, Property3ZeroChannelsAreExactAtAnyRatio) { expect_exact("exact", 21); }
+TEST_P(ExactWidth, Property3LemonIsExactAtWholeRatios) { expect_exact("lemon", std::nullopt); }
+TEST_P(ExactWidth, Property3LemonIsExactAtAnyRatio) { expect_exact("lemon", 11); }
+TEST_P(ExactWidth, Property2And3WideExpertsAreExact) {
   expect_exact("fpi", std::nullopt, true);
   expect_exact("exact", 13, true);
   expect_exact("lemon", 27, true);
@@ -109,7 +109,7 @@ INSTANTIATE_TEST_SUITE_P(Architectures, ExactWidth, ::testing::ValuesIn(architec
 
 class Widen : public GrowthTest {};
 
-TEST_F(Widen, CircularCopiesJumpAtOddRatiosAndSaySo) {
+TEST_F(Widen, Property3CircularCopiesJumpAtOddRatiosAndSaySo) {
   const ModelSource source = random_model(tiny_config());
   const WidenConfig to{.method = "fpi", .hidden_size = 12};
   EXPECT_FALSE(make_widen(to)->keeps_function(source.config));
@@ -188,7 +188,7 @@ void expect_copies_sum(const std::vector<double>& wide, const std::vector<double
   }
 }
 
-TEST_F(Widen, ProjectedCopiesSumToTheirColumn) {
+TEST_F(Widen, Property3ProjectedCopiesSumToTheirColumn) {
   for (const DType dtype : {DType::F64, DType::F32, DType::BF16}) {
     const ModelSource source = random_model(tiny_config(), dtype);
     const ModelSource wide = widen(source, {.hidden_size = 27, .intermediate_size = 31});
@@ -260,20 +260,20 @@ Twins twins_after_a_step(const std::string& method) {
   return twins;
 }
 
-TEST_F(Widen, FpiTwinsStayTwinsAfterAStep) {
+TEST_F(Widen, Property3FpiTwinsStayTwinsAfterAStep) {
   const Twins twins = twins_after_a_step("fpi");
   EXPECT_EQ(twins.equal, twins.pairs);
   const Twins whole = twins_after_a_step("exact");  // at a whole ratio it is FPI
   EXPECT_EQ(whole.equal, whole.pairs);
 }
 
-TEST_F(Widen, LemonTwinsPartAtTheFirstStep) {
+TEST_F(Widen, Property3LemonTwinsPartAtTheFirstStep) {
   const Twins twins = twins_after_a_step("lemon");
   EXPECT_EQ(twins.equal, 0) << "of " << twins.pairs;
 }
 
 /// The gradients themselves, not only the weights that started apart.
-TEST_F(Widen, LemonTwinsHaveDifferentGradients) {
+TEST_F(Widen, Property3LemonTwinsHaveDifferentGradients) {
   const ModelSource source = random_model(tiny_config());
   const ModelSource wide = widen(source, {.hidden_size = 16, .intermediate_size = 20});
   const auto before = values_of(*wide.weights, "embedding.weight");
@@ -333,7 +333,7 @@ TEST_F(Widen, DrawsAreKeyedBySeedAndPlace) {
 TEST_F(Widen, MomentsAreCopiedAndNothingElse) {
   const ModelSource source = random_model(tiny_config());
   const auto stage = make_widen({.hidden_size = 11, .intermediate_size = 12});
-  const ModelSource moments = grow(*stage, source, {.moments = true});
+  const ModelSource moments = grow(*stage, source, {.moments_of = &source});
   const auto wide = values_of(*moments.weights, "layers.2.mlp.gate_up.weight");
   const auto narrow = values_of(*source.weights, "layers.2.mlp.gate_up.weight");
   for (std::size_t half = 0; half < 2; ++half) {
