@@ -12,7 +12,7 @@ namespace {
 template <class Config>
 class Fixed : public StageOptions {
  public:
-  Fixed(Config config, std::unique_ptr<Stage> (*make)(const Config&)) : config_(config), make_(make) {}
+  Fixed(Config config, std::unique_ptr<Stage> (*maker)(const Config&)) : config_(config), make_(maker) {}
   void fields(config::Fields& f) override { config_.fields(f); }
   std::unique_ptr<Stage> make() const override { return make_(config_); }
 
