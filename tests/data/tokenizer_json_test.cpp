@@ -52,7 +52,7 @@ TEST_P(EveryStyle, CutsWithoutChangingIds) {
   for (const std::string& text : fixture_texts()) texts.push_back(text + "\n" + text);
   for (const std::string& text : texts) {
     const auto whole = tokenizer->encode(text);
-    for (std::size_t size = 1; size <= text.size(); size += 1 + text.size() / 20) {
+    for (std::size_t size = 1; size <= text.size(); size += 1 + text.size() / 10) {
       const std::size_t cut = tokenizer->safe_cut(std::string_view(text).substr(0, size));
       ASSERT_LE(cut, size);
       std::vector<std::int32_t> parts = tokenizer->encode(std::string_view(text).substr(0, cut));

@@ -12,7 +12,8 @@ namespace {
 template <class Config>
 class Fixed : public StageOptions {
  public:
-  Fixed(Config config, std::unique_ptr<Stage> (*maker)(const Config&)) : config_(config), make_(maker) {}
+  Fixed(Config config, std::unique_ptr<Stage> (*factory)(const Config&))
+      : config_(config), make_(factory) {}
   void fields(config::Fields& f) override { config_.fields(f); }
   std::unique_ptr<Stage> make() const override { return make_(config_); }
 

@@ -258,8 +258,8 @@ TEST_F(UpcycleMoments, AreLeftBehindUnlessAskedFor) {
   run("  - deepen: {num_hidden_layers: 4}\n");
   const StoredModel grown = open_model(output());
   EXPECT_EQ(grown.step, 0);
-  const auto checkpoint = checkpoint::open_checkpoint(grown.path);
-  for (const std::string& name : checkpoint->names()) {
+  const auto opened = checkpoint::open_checkpoint(grown.path);
+  for (const std::string& name : opened->names()) {
     EXPECT_EQ(name.find("moment"), std::string::npos) << name;
   }
 }
