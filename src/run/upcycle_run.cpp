@@ -29,11 +29,12 @@ void stop_if_asked(const UpcycleOptions& options) {
                     "stopped by a signal; nothing was written. Run again to start anew");
 }
 
-/// A bar of bytes made at the first call.
+/// A bar of bytes made at the first call, and the place where signals are looked for.
 BytesProgress bytes_bar(const UpcycleOptions& options, const std::string& label) {
   auto bar = std::make_shared<std::unique_ptr<ProgressBar>>();
-  return [=, told = options.progress](std::int64_t done, std::int64_t total) {
-    if (!told) return;
+  return [=](std::int64_t done, std::int64_t total) {
+    stop_if_asked(options);
+    if (!options.progress) return;
     if (!*bar) *bar = std::make_unique<ProgressBar>(label, total, ProgressUnit::Bytes);
     (*bar)->update(done);
     if (done >= total) (*bar)->finish();
@@ -44,7 +45,6 @@ StoredModel open_source(const growth::Plan& plan, const UpcycleOptions& options)
   OpenModelOptions open{.follow_links = options.follow_links, .shapes_only = options.dry_run};
   open.progress = bytes_bar(options, "verify");
   StoredModel source = open_model(plan.source, open);
-  stop_if_asked(options);
   if (options.dry_run || source.has_weights) return source;
   throw CheckpointError(format("{}: expected weights, found none. HINT: --dry-run needs shapes only",
                                source.description()));
@@ -73,7 +73,6 @@ void require_finite_weights(const StoredModel& source, const UpcycleOptions& opt
       checkpoint::read_window(weights, name, slice,
                               checkpoint::flat_view(window.data(), info.dtype, slice.numel()),
                               {.dtype = std::nullopt, .require_finite = true});
-      stop_if_asked(options);
       progress(done += bytes, total);
     }
   }
