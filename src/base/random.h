@@ -5,6 +5,7 @@
 
 #include <array>
 #include <cstdint>
+#include <span>
 #include <string_view>
 
 namespace moe {
@@ -22,6 +23,8 @@ class Random {
   std::uint64_t bits(std::uint64_t index) const noexcept;
   /// Four draws of 32 bits for `index`, at the price of one. @det yes
   std::array<std::uint32_t, 4> block(std::uint64_t index) const noexcept;
+  /// block(first), block(first + 1), ... one after another; a multiple of four numbers. @det yes
+  void blocks(std::uint64_t first, std::span<std::uint32_t> out) const noexcept;
   /// Uniform in [0, 1), 53 bits. @det yes
   double uniform(std::uint64_t index) const noexcept;
   /// Standard normal (Box-Muller on one block of its own). @det yes

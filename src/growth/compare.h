@@ -23,12 +23,12 @@ struct Evaluated {
 };
 Evaluated evaluate(BlockwiseModel model, std::span<const std::int32_t> tokens);
 
-/// Both evaluated on `tokens`. @cost a chunk of logits, and both heads, in memory
+/// Both evaluated on `tokens`. @cost a chunk of logits and of the heads' rows in memory
 Comparison compare(const Evaluated& before, const Evaluated& after,
                    std::span<const std::int32_t> tokens);
 
 /// @shape both models have the same vocabulary
-/// @cost one reading of each model; a chunk of logits, and both heads, in memory
+/// @cost one reading of each model; a chunk of logits and of the heads' rows in memory
 /// @throws ConfigError when the vocabularies differ, DataError for a token outside it
 Comparison compare(const BlockwiseModel& before, const BlockwiseModel& after,
                    std::span<const std::int32_t> tokens);

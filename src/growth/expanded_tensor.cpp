@@ -15,48 +15,86 @@ namespace {
 using checkpoint::TensorInfo;
 using checkpoint::TensorSource;
 
-constexpr std::int64_t kBlockBytes = 4 << 20;
+/// Small enough to stay in the cache between reading and writing.
+constexpr std::int64_t kBlockBytes = 512 << 10;
 
 std::size_t at(std::int64_t i) { return static_cast<std::size_t>(i); }
 
-/// One number in [-1, 1) for each of `out.size()` indices from `begin`.
-void fill_draws(const Random& random, std::int64_t begin, std::span<float> out) {
-  std::array<std::uint32_t, 4> block{};
-  for (std::size_t i = 0; i < out.size(); ++i) {
-    const auto index = static_cast<std::uint64_t>(begin) + i;
-    if (i == 0 || index % 4 == 0) block = random.block(index / 4);
-    out[i] = static_cast<float>(static_cast<std::int32_t>(block[index % 4])) * 0x1.0p-31F;
+/// Neighbouring columns that come from neighbouring ones (or from nowhere), each with as many copies.
+struct Segment {
+  std::int64_t begin = 0;
+  std::int64_t end = 0;
+  std::int64_t from = kNowhere;
+  std::int64_t copies = 0;
+
+  bool is_drawn() const { return from == kNowhere || copies > 1; }
+};
+
+std::vector<Segment> segments_of(const AxisMap& map) {
+  std::vector<Segment> segments;
+  for (std::int64_t i = 0; i < map.size(); ++i) {
+    const std::int64_t from = map.from[at(i)];
+    const std::int64_t copies = from == kNowhere ? 0 : map.copies[at(from)];
+    if (!segments.empty()) {
+      Segment& last = segments.back();
+      const std::int64_t next = last.from == kNowhere ? kNowhere : last.from + (i - last.begin);
+      if (from == next && copies == last.copies) {
+        last.end = i + 1;
+        continue;
+      }
+    }
+    segments.push_back({i, i + 1, from, copies});
   }
+  return segments;
 }
 
-/// The draws of one row, and their deviation from the mean over the copies of a column.
+/// The draws of one row: a number in [-1, 1) for each column that needs one. Four columns share a block.
 template <class T>
 class RowDraws {
  public:
-  RowDraws(const Draws& draws, const AxisMap& columns)
-      : draws_(draws), columns_(columns), drawn_(columns.from.size()), mean_(columns.copies.size()) {}
+  RowDraws(const Draws& draws, std::span<const Segment> segments, const AxisMap& columns)
+      : draws_(draws),
+        segments_(segments),
+        blocks_((columns.size() + 3) / 4),
+        bits_(at(4 * blocks_)),
+        drawn_(bits_.size()),
+        sum_(columns.copies.size()) {}
 
   void move_to(std::int64_t row) {
     if (draws_.rows_alike && row_ >= 0) return;
     row_ = draws_.rows_alike ? 0 : row;
-    fill_draws(draws_.random, row_ * columns_.size(), drawn_);
-    std::ranges::fill(mean_, T{0});
-    for (std::size_t i = 0; i < drawn_.size(); ++i) {
-      if (columns_.from[i] != kNowhere) mean_[at(columns_.from[i])] += static_cast<T>(drawn_[i]);
+    std::ranges::fill(sum_, T{0});
+    for (const Segment& segment : segments_) {
+      if (!segment.is_drawn()) continue;
+      draw(segment);
+      if (segment.from == kNowhere) continue;
+      T* const sum = sum_.data() + segment.from;
+      const float* const drawn = drawn_.data() + segment.begin;
+      for (std::int64_t i = 0; i < segment.end - segment.begin; ++i) sum[i] += static_cast<T>(drawn[i]);
     }
-    for (std::size_t a = 0; a < mean_.size(); ++a) mean_[a] /= static_cast<T>(columns_.copies[a]);
   }
-  T drawn(std::int64_t column) const { return static_cast<T>(drawn_[at(column)]); }
-  /// Sums to zero over the copies of a column.
-  T balanced(std::int64_t column) const {
-    return drawn(column) - mean_[at(columns_.from[at(column)])];
-  }
+  /// From a column on.
+  const float* drawn(std::int64_t column) const { return drawn_.data() + column; }
+  /// Over the copies, from a column of the source on.
+  const T* sum(std::int64_t column) const { return sum_.data() + column; }
 
  private:
+  void draw(const Segment& segment) {
+    const std::int64_t first = segment.begin / 4;
+    const std::int64_t last = (segment.end + 3) / 4;
+    const std::span<std::uint32_t> bits(bits_.data() + 4 * first, at(4 * (last - first)));
+    draws_.random.blocks(static_cast<std::uint64_t>(row_ * blocks_ + first), bits);
+    for (std::int64_t i = 4 * first; i < 4 * last; ++i) {
+      drawn_[at(i)] = static_cast<float>(static_cast<std::int32_t>(bits_[at(i)])) * 0x1.0p-31F;
+    }
+  }
+
   const Draws& draws_;
-  const AxisMap& columns_;
+  std::span<const Segment> segments_;
+  std::int64_t blocks_;
+  std::vector<std::uint32_t> bits_;
   std::vector<float> drawn_;
-  std::vector<T> mean_;
+  std::vector<T> sum_;
   std::int64_t row_ = -1;
 };
 
@@ -75,14 +113,14 @@ struct Block {
 template <class T>
 class Reader {
  public:
-  Reader(const Expansion& plan, const TensorSource& source, const TensorInfo& info,
-         const Slice& slice, const View& out)
-      : plan_(plan), source_(source), info_(info), slice_(slice), out_(out) {
+  Reader(const Expansion& plan, std::span<const Segment> segments, const TensorSource& source,
+         const TensorInfo& info, const Slice& slice, const View& out)
+      : plan_(plan), segments_(segments), source_(source), info_(info), slice_(slice), out_(out) {
     const int rank = info.shape.rank();
     matrix_ = rank > 1;
     row_dim_ = matrix_ ? rank - 2 : 0;
     width_ = matrix_ ? info.shape[rank - 1] : 1;
-    if (plan.draws && plan.columns) random_.emplace(*plan.draws, *plan.columns);
+    if (plan.draws && plan.columns) random_.emplace(*plan.draws, segments, *plan.columns);
   }
 
   void run() {
@@ -140,19 +178,28 @@ class Reader {
   void finish_block() {
     if (block_.rows == 0) return;
     const std::int64_t columns = block_.end - block_.begin;
-    values_.assign(at(block_.rows * columns), T{0});
-    if (block_.name != nullptr) fill_block(columns);
-    deliver(block_.rows * columns);
+    const std::int64_t count = block_.rows * columns;
+    const View target = checkpoint::flat_part(out_, delivered_, count);
+    delivered_ += count;
+    const bool in_place = target.dtype == dtype_of<T> && info_.dtype == dtype_of<T>;
+    if (!in_place) values_.resize(at(count));
+    T* const values = in_place ? target.as<T>() : values_.data();
+    if (block_.name == nullptr) {
+      std::fill_n(values, count, T{0});
+    } else {
+      fill_block(columns, values);
+    }
+    if (!in_place) deliver(target, count);
     block_.rows = 0;
   }
 
-  void fill_block(std::int64_t columns) {
+  void fill_block(std::int64_t columns, T* values) {
     const auto [low, high] = source_columns();
     const std::int64_t read = high - low;
     stored_.resize(at(block_.rows * read));
     if (read > 0) read_source(low, high);
     for (std::int64_t r = 0; r < block_.rows; ++r) {
-      T* const to = values_.data() + r * columns;
+      T* const to = values + r * columns;
       if (plan_.columns) {
         expand_row(stored_.data() + r * read - low, block_.row + r, to);
       } else {
@@ -170,12 +217,11 @@ class Reader {
     if (!plan_.columns) return {block_.begin, block_.end};
     std::int64_t low = plan_.columns->source;
     std::int64_t high = 0;
-    for (std::int64_t i = block_.begin; i < block_.end; ++i) {
-      const std::int64_t from = plan_.columns->from[at(i)];
-      if (from == kNowhere) continue;
-      low = std::min(low, from);
-      high = std::max(high, from + 1);
-    }
+    for_each_segment([&](const Segment& segment, std::int64_t begin, std::int64_t end) {
+      if (segment.from == kNowhere) return;
+      low = std::min(low, segment.from + begin - segment.begin);
+      high = std::max(high, segment.from + end - segment.begin);
+    });
     return low < high ? std::pair{low, high} : std::pair<std::int64_t, std::int64_t>{0, 0};
   }
 
@@ -200,44 +246,66 @@ class Reader {
                  checkpoint::flat_view(stored_.data(), dtype_of<T>, box.flat_end));
   }
 
-  /// `stored[a]` is source column a.
-  void expand_row(const T* stored, std::int64_t row, T* to) {
-    const AxisMap& map = *plan_.columns;
-    if (random_) random_->move_to(block_.lead * info_.shape[row_dim_] + row);
-    for (std::int64_t i = block_.begin; i < block_.end; ++i, ++to) {
-      const std::int64_t from = map.from[at(i)];
-      if (from == kNowhere) {
-        *to = plan_.draws ? nowhere_scale() * random_->drawn(i) : T{0};
-        continue;
-      }
-      const std::int64_t copies = map.copies[at(from)];
-      const T value = stored[from];
-      if (copies == 1 || plan_.share == Share::Whole) {
-        *to = value;
-      } else if (plan_.share == Share::Equal) {
-        *to = value / static_cast<T>(copies);
-      } else {
-        *to = projected(value, copies, i);
-      }
+  /// The parts of segments that the block's columns cover.
+  template <class Visit>
+  void for_each_segment(Visit&& visit) const {
+    for (const Segment& segment : segments_) {
+      const std::int64_t begin = std::max(segment.begin, block_.begin);
+      const std::int64_t end = std::min(segment.end, block_.end);
+      if (begin < end) visit(segment, begin, end);
     }
   }
 
-  /// R_i - (sum R - A) / C with R_i = A / C * u_i, where A is zero deviation * u_i.
-  T projected(T value, std::int64_t copies, std::int64_t column) const {
-    const T balanced = random_->balanced(column);
-    if (value == T{0}) return static_cast<T>(plan_.draws->deviation) * balanced;
-    const T part = value / static_cast<T>(copies);
-    return part + part * balanced;
+  /// `stored[a]` is source column a.
+  void expand_row(const T* stored, std::int64_t row, T* to) {
+    if (random_) random_->move_to(block_.lead * info_.shape[row_dim_] + row);
+    for_each_segment([&](const Segment& segment, std::int64_t begin, std::int64_t end) {
+      const std::int64_t from = segment.from + begin - segment.begin;
+      const std::int64_t count = end - begin;
+      if (segment.from == kNowhere) {
+        fill_nowhere(begin, count, to);
+      } else if (segment.copies == 1 || plan_.share == Share::Whole) {
+        std::copy_n(stored + from, count, to);
+      } else if (plan_.share == Share::Equal) {
+        const T copies = static_cast<T>(segment.copies);
+        for (std::int64_t i = 0; i < count; ++i) to[i] = stored[from + i] / copies;
+      } else {
+        project(stored + from, random_->drawn(begin), random_->sum(from), {count, segment.copies}, to);
+      }
+      to += count;
+    });
   }
 
   /// A uniform number in [-1, 1) times this has the deviation asked for.
-  T nowhere_scale() const {
-    return static_cast<T>(plan_.draws->deviation * std::numbers::sqrt3);
+  void fill_nowhere(std::int64_t begin, std::int64_t count, T* to) const {
+    if (!plan_.draws) {
+      std::fill_n(to, count, T{0});
+      return;
+    }
+    const T scale = static_cast<T>(plan_.draws->deviation * std::numbers::sqrt3);
+    const float* const drawn = random_->drawn(begin);
+    for (std::int64_t i = 0; i < count; ++i) to[i] = scale * static_cast<T>(drawn[i]);
   }
 
-  void deliver(std::int64_t count) {
-    const View target = checkpoint::flat_part(out_, delivered_, count);
-    delivered_ += count;
+  struct Copies {
+    std::int64_t columns;
+    std::int64_t of_each;
+  };
+  /// R_i - (sum R - A) / C with R_i = A / C * u_i, where A is zero deviation * u_i.
+  void project(const T* stored, const float* drawn, const T* sum, Copies copies, T* to) const {
+    const T deviation = static_cast<T>(plan_.draws->deviation);
+    const T share = static_cast<T>(copies.of_each);
+    for (std::int64_t i = 0; i < copies.columns; ++i) {
+      const T balanced = static_cast<T>(drawn[i]) - sum[i] / share;
+      const T part = stored[i] / share;
+      const T shared = part + part * balanced;
+      const T spread = deviation * balanced;
+      to[i] = stored[i] == T{0} ? spread : shared;
+    }
+  }
+
+  /// Rounds what was computed to the tensor's dtype, and converts that.
+  void deliver(const View& target, std::int64_t count) {
     View values = checkpoint::flat_view(values_.data(), dtype_of<T>, count);
     if (info_.dtype != dtype_of<T> && info_.dtype != target.dtype) {
       rounded_.resize(at(count * size_of(info_.dtype)));
@@ -249,6 +317,7 @@ class Reader {
   }
 
   const Expansion& plan_;
+  std::span<const Segment> segments_;
   const TensorSource& source_;
   const TensorInfo& info_;
   const Slice& slice_;
@@ -268,19 +337,21 @@ class ExpandedTensor : public TensorRecipe {
  public:
   explicit ExpandedTensor(Expansion plan) : plan_(std::move(plan)) {
     MOE_CHECK(plan_.share != Share::Projected || !plan_.columns || plan_.draws);
+    if (plan_.columns) segments_ = segments_of(*plan_.columns);
   }
 
   void read(const TensorSource& source, const TensorInfo& info, const Slice& slice,
             const View& out) const override {
     if (info.dtype == DType::F64) {
-      Reader<double>(plan_, source, info, slice, out).run();
+      Reader<double>(plan_, segments_, source, info, slice, out).run();
     } else {
-      Reader<float>(plan_, source, info, slice, out).run();
+      Reader<float>(plan_, segments_, source, info, slice, out).run();
     }
   }
 
  private:
   Expansion plan_;
+  std::vector<Segment> segments_;
 };
 
 }  // namespace
@@ -290,13 +361,17 @@ std::shared_ptr<const TensorRecipe> expanded(Expansion expansion) {
 }
 
 std::vector<double> projected_shares(const AxisMap& columns, const Draws& draws, std::int64_t row) {
-  RowDraws<double> random(draws, columns);
+  const std::vector<Segment> segments = segments_of(columns);
+  RowDraws<double> random(draws, segments, columns);
   random.move_to(row);
   std::vector<double> shares(columns.from.size(), 0.0);
   for (std::int64_t i = 0; i < columns.size(); ++i) {
-    if (columns.from[at(i)] == kNowhere) continue;
-    const auto copies = static_cast<double>(columns.copies[at(columns.from[at(i)])]);
-    shares[at(i)] = (1.0 + random.balanced(i)) / copies;
+    const std::int64_t from = columns.from[at(i)];
+    if (from == kNowhere) continue;
+    const auto copies = static_cast<double>(columns.copies[at(from)]);
+    const double balanced =
+        copies > 1 ? static_cast<double>(*random.drawn(i)) - *random.sum(from) / copies : 0.0;
+    shares[at(i)] = (1.0 + balanced) / copies;
   }
   return shares;
 }

@@ -32,6 +32,20 @@ TEST(Philox, KnownAnswers) {
   for (const Row& row : rows) EXPECT_EQ(philox(row.counter, row.key), row.wanted);
 }
 
+TEST(Random, BlocksInBulkAreTheBlocksOneByOne) {
+  const Random random(3, "bulk");
+  for (const std::uint64_t first : {std::uint64_t{0}, std::uint64_t{5}, (std::uint64_t{1} << 32) - 3}) {
+    for (const std::size_t count : {0U, 1U, 7U, 8U, 9U, 40U}) {
+      std::vector<std::uint32_t> bulk(4 * count);
+      random.blocks(first, bulk);
+      for (std::size_t i = 0; i < count; ++i) {
+        const Block one = random.block(first + i);
+        EXPECT_TRUE(std::equal(one.begin(), one.end(), bulk.begin() + static_cast<std::ptrdiff_t>(4 * i)));
+      }
+    }
+  }
+}
+
 TEST(HashName, IsFnv1a) {
   EXPECT_EQ(hash_name(""), 0xcbf29ce484222325ULL);
   EXPECT_EQ(hash_name("a"), 0xaf63dc4c8601ec8cULL);
