@@ -334,6 +334,27 @@ TEST(Decode, DoesNotRejectARelationWithAKeyOfAnotherSectionThatHasNoValue) {
   EXPECT_THAT(message("optimizer: {learning_rate: x}"), Not(HasSubstr("exceeds")));
 }
 
+/// Names of one word are looked for in their own section only: they are too common elsewhere.
+TEST(Decode, DoesNotRejectARelationWithAShortKeyOfThisSectionThatHasNoValue) {
+  const auto relation = [](Fields& f) {
+    std::int64_t least = 0;
+    std::int64_t most = 0;
+    f.integer("least", least, "");
+    f.integer("most", most, "");
+    if (most < least) f.reject("most", "must not be below least");
+  };
+  const auto message = [&](const char* text) -> std::string {
+    try {
+      decode(Document::parse(text, "x.yaml"), relation);
+    } catch (const ConfigError& error) {
+      return error.what();
+    }
+    return "";
+  };
+  EXPECT_THAT(message("{least: 5, most: -5}"), HasSubstr("most: must not be below"));
+  EXPECT_THAT(message("{least: many, most: -5}"), Not(HasSubstr("must not be below")));
+}
+
 TEST(Decode, LeavesTheValueOfAListAloneWhenAnItemIsBad) {
   Data data;
   data.languages = {"kept"};
