@@ -337,11 +337,13 @@ TEST(Decode, DoesNotRejectARelationWithAKeyOfAnotherSectionThatHasNoValue) {
 /// Names of one word are looked for in their own section only: they are too common elsewhere.
 TEST(Decode, DoesNotRejectARelationWithAShortKeyOfThisSectionThatHasNoValue) {
   const auto relation = [](Fields& f) {
-    std::int64_t least = 0;
-    std::int64_t most = 0;
-    f.integer("least", least, "");
-    f.integer("most", most, "");
-    if (most < least) f.reject("most", "must not be below least");
+    f.section("range", "", [](Fields& g) {
+      std::int64_t least = 0;
+      std::int64_t most = 0;
+      g.integer("least", least, "");
+      g.integer("most", most, "");
+      if (most < least) g.reject("most", "must not be below least");
+    });
   };
   const auto message = [&](const char* text) -> std::string {
     try {
@@ -351,8 +353,8 @@ TEST(Decode, DoesNotRejectARelationWithAShortKeyOfThisSectionThatHasNoValue) {
     }
     return "";
   };
-  EXPECT_THAT(message("{least: 5, most: -5}"), HasSubstr("most: must not be below"));
-  EXPECT_THAT(message("{least: many, most: -5}"), Not(HasSubstr("must not be below")));
+  EXPECT_THAT(message("range: {least: 5, most: -5}"), HasSubstr("range.most: must not be below"));
+  EXPECT_THAT(message("range: {least: many, most: -5}"), Not(HasSubstr("must not be below")));
 }
 
 TEST(Decode, LeavesTheValueOfAListAloneWhenAnItemIsBad) {

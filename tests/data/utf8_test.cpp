@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <cstring>
 #include <string>
 
 namespace moe::data {
@@ -80,7 +81,7 @@ TEST(Utf8, CutCharactersAreNotValidAndStayOpen) {
 TEST(Utf8, WhatNothingCompletesIsNotOpen) {
   for (const char* tail : {"", "a", "\x80", "\xC0", "\xC1", "\xF5", "\xFF", "\xED\xA0", "\xE0\x80",
                            "\xF0\x80", "\xF4\x90", "\xE2\x82\xAC\x82"}) {
-    EXPECT_EQ(utf8_open_tail(tail), 0U) << tail;
+    EXPECT_EQ(utf8_open_tail(tail), 0U) << std::strlen(tail) << " bytes";
   }
 }
 
