@@ -49,7 +49,8 @@ void add_prepare(CLI::App& program) {
   auto no_eod = std::make_shared<bool>(false);
   CLI::App* app = program.add_subcommand("prepare", "turn text into the token shard PREFIX.bin/.idx");
   app->add_option("--input", options->inputs, kInputHelp)->required();
-  app->add_option("--tokenizer", options->tokenizer, "bytes, or the path of a SentencePiece .model")
+  app->add_option("--tokenizer", options->tokenizer,
+                  "bytes, or a tokenizer.json, a SentencePiece .model, or a folder that holds one")
       ->required();
   app->add_option("--output", *output, "PREFIX of the files to write")->required();
   flags->add_to(*app);

@@ -166,6 +166,12 @@ void FileWriter::flush() {
   buffer_.clear();
 }
 
+void FileWriter::start_writeback() {
+  flush();
+  // Advice only: where it is not supported, finish() has more to do.
+  (void)::sync_file_range(descriptor_, 0, 0, SYNC_FILE_RANGE_WRITE);
+}
+
 void FileWriter::finish() {
   flush();
   if (::fsync(descriptor_) != 0) fail(path_, "sync");

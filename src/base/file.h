@@ -54,6 +54,8 @@ class FileWriter {
     write({reinterpret_cast<const std::byte*>(text.data()), text.size()});
   }
   std::uint64_t size() const { return size_; }
+  /// Asks the system to begin writing what it holds back, so that finish() finds little left.
+  void start_writeback();
   /// Flushes, fsyncs and closes.
   void finish();
 

@@ -47,19 +47,22 @@ double unit_interval(std::uint64_t bits) { return static_cast<double>(bits >> 11
 Random::Random(std::uint64_t seed, std::string_view stream) noexcept
     : key_(halves(seed)), stream_(halves(hash_name(stream))) {}
 
-std::uint64_t Random::bits(std::uint64_t index) const noexcept {
+std::array<std::uint32_t, 4> Random::block(std::uint64_t index) const noexcept {
   const auto [low, high] = halves(index);
-  const auto block = philox({low, high, stream_[0], stream_[1]}, key_);
-  return (static_cast<std::uint64_t>(block[1]) << 32) | block[0];
+  return philox({low, high, stream_[0], stream_[1]}, key_);
+}
+
+std::uint64_t Random::bits(std::uint64_t index) const noexcept {
+  const auto drawn = block(index);
+  return (static_cast<std::uint64_t>(drawn[1]) << 32) | drawn[0];
 }
 
 double Random::uniform(std::uint64_t index) const noexcept { return unit_interval(bits(index)); }
 
 double Random::normal(std::uint64_t index) const noexcept {
-  const auto [low, high] = halves(index);
-  const auto block = philox({low, high, stream_[0], stream_[1]}, key_);
-  const std::uint64_t first = (static_cast<std::uint64_t>(block[1]) << 32) | block[0];
-  const std::uint64_t second = (static_cast<std::uint64_t>(block[3]) << 32) | block[2];
+  const auto drawn = block(index);
+  const std::uint64_t first = (static_cast<std::uint64_t>(drawn[1]) << 32) | drawn[0];
+  const std::uint64_t second = (static_cast<std::uint64_t>(drawn[3]) << 32) | drawn[2];
   // 1 - u lies in (0, 1], so the logarithm is finite.
   const double radius = std::sqrt(-2.0 * std::log(1.0 - unit_interval(first)));
   return radius * std::cos(2.0 * std::numbers::pi * unit_interval(second));

@@ -20,6 +20,8 @@ class Random {
 
   /// 64 random bits for `index`. @det yes
   std::uint64_t bits(std::uint64_t index) const noexcept;
+  /// Four draws of 32 bits for `index`, at the price of one. @det yes
+  std::array<std::uint32_t, 4> block(std::uint64_t index) const noexcept;
   /// Uniform in [0, 1), 53 bits. @det yes
   double uniform(std::uint64_t index) const noexcept;
   /// Standard normal (Box-Muller on one block of its own). @det yes

@@ -18,12 +18,17 @@ View numbers_of(std::vector<std::int64_t>& numbers) {
   return flat_view(numbers.data(), DType::I64, static_cast<std::int64_t>(numbers.size()));
 }
 
-std::string reason_to_fail(const std::function<void()>& body) {
+std::string reason_to_fail(const comm::Group& group, const std::function<void()>& body) {
   try {
     body();
     return "";
   } catch (const CommError&) {
     throw;  // the group itself is broken: no vote is possible
+  } catch (const Error& error) {
+    // A signal that ends a lone process says nothing about files.
+    constexpr int kSignals = 128;
+    if (group.size() == 1 && error.exit_code() > kSignals) throw;
+    return *error.what() != '\0' ? error.what() : "unknown failure";
   } catch (const std::exception& error) {
     return *error.what() != '\0' ? error.what() : "unknown failure";
   }
@@ -32,7 +37,7 @@ std::string reason_to_fail(const std::function<void()>& body) {
 }  // namespace
 
 void on_all_ranks(comm::Group& group, const std::function<void()>& body) {
-  const std::string reason = reason_to_fail(body);
+  const std::string reason = reason_to_fail(group, body);
   // The largest of (size - rank) over failed ranks is the lowest failed rank; 0: none.
   std::int64_t failed = reason.empty() ? 0 : group.size() - group.rank();
   group.all_reduce_max(flat_view(&failed, DType::I64, 1)).wait();

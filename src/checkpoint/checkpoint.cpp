@@ -81,6 +81,21 @@ std::optional<std::string> Checkpoint::metadata(const std::string& key) const {
   return found->second;
 }
 
+std::string Checkpoint::place_of(const std::string& name, std::int64_t element) const {
+  const TensorRecord& tensor = manifest_.tensors.at(name);
+  Slice one = whole(tensor.info.shape);
+  one.flat_begin = element;
+  one.flat_end = element + 1;
+  for (const Piece& piece : tensor.pieces) {
+    bool here = false;
+    for_each_overlap(piece.slice, one, [&](auto, auto, auto) { here = true; });
+    if (!here) continue;
+    const Path file = path_ / manifest_.files[static_cast<std::size_t>(piece.file)].name;
+    return format("{}: tensor '{}', element {}", file.string(), name, element);
+  }
+  return TensorSource::place_of(name, element);
+}
+
 const std::string& Checkpoint::state(const std::string& name) const {
   const auto found = header().states.find(name);
   if (found != header().states.end()) return found->second;

@@ -55,6 +55,10 @@ void compare(const TensorSource& source, const ExpectedTensor& wanted, Complaint
 
 }  // namespace
 
+std::string TensorSource::place_of(const std::string& name, std::int64_t element) const {
+  return format("{}: tensor '{}', element {}", description(), name, element);
+}
+
 std::optional<std::string> TensorSource::metadata(const std::string&) const {
   return {};
 }

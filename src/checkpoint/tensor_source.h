@@ -36,6 +36,8 @@ class TensorSource {
   virtual const std::vector<std::string>& names() const = 0;
   /// Null if there is no such tensor.
   virtual const TensorInfo* find(const std::string& name) const = 0;
+  /// How messages name an element: the file that holds it, the tensor's name and the index there.
+  virtual std::string place_of(const std::string& name, std::int64_t element) const;
   /// A named value that is not a tensor; checkpoints give their states as JSON text.
   virtual std::optional<std::string> metadata(const std::string& key) const;
 
@@ -68,6 +70,25 @@ struct ExpectedTensor {
 /// others.
 /// @throws CheckpointError listing every missing, unexpected, reshaped or retyped tensor by name
 void require_tensors(const TensorSource& source, std::span<const ExpectedTensor> expected);
+
+/// How a source is read for writing.
+struct WindowOptions {
+  std::optional<DType> dtype;  ///< floating tensors become this; none: as they are
+  bool require_finite = false;
+};
+
+/// The dtype a tensor is written in.
+DType written_dtype(const TensorInfo& info, const WindowOptions& options);
+
+/// Fills `out`, of the written dtype, with the elements of `slice`.
+/// @throws as TensorSource::read; with `require_finite` CheckpointError naming tensor, file and element
+///   of a value that is NaN or infinite, in the source or after the conversion
+void read_window(const TensorSource& source, const std::string& name, const Slice& slice,
+                 const View& out, const WindowOptions& options);
+
+/// @throws CheckpointError as read_window, for values that were read already. @shape slice.numel()
+void require_finite(const TensorSource& source, const std::string& name, const Slice& slice,
+                    const View& values);
 
 /// Contiguous host memory as a view of one dim.
 View flat_view(void* data, DType dtype, std::int64_t count);

@@ -190,6 +190,23 @@ class Decoder final : public Fields {
     }
   }
 
+  void one_of(std::string& name, const std::vector<std::string>& allowed, const char*,
+              const std::function<void(const std::string&, Fields&)>& visit) override {
+    for (const std::string& known : allowed) order_.push_back(known);
+    for (const std::string& known : allowed) session_.known.add(join_path(pattern_, known));
+    if (node_ == nullptr) return;
+    if (node_->entries.size() != 1) {
+      refuse_choice_of(allowed);
+      return;
+    }
+    const Entry& entry = node_->entries.front();
+    if (std::find(allowed.begin(), allowed.end(), entry.key) == allowed.end()) return;  // unknown
+    keys_.insert(entry.key);
+    name = entry.key;
+    const bool good = is_mapping(name, entry.value, "expected its options");
+    visit(name, add_child(name, good ? &entry.value : nullptr));
+  }
+
   void reject(const char* key, const std::string& message) override {
     if (failed_.contains(key)) return;
     // A relation with a key that has no valid value says nothing.
@@ -232,6 +249,18 @@ class Decoder final : public Fields {
       add(key, node.at, complaint, &node);
     }
     return false;
+  }
+
+  /// Not one key, but none or several.
+  void refuse_choice_of(const std::vector<std::string>& allowed) {
+    const std::size_t count = node_->entries.size();
+    for (const Entry& entry : node_->entries) keys_.insert(entry.key);
+    session_.faults.push_back(
+        {count == 0 ? node_->at : node_->entries[1].at,
+         format("{}: {}", path_,
+                compose({format("expected one key, got {}", count), format("{}", fmt::join(allowed, ", ")),
+                         count == 0 ? "" : "start a line of its own with '- ' for each"},
+                        nullptr))});
   }
 
   const Entry* find(std::string_view key) const {

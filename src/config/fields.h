@@ -76,6 +76,12 @@ class Fields {
                     const char* help,
                     const std::function<void(std::size_t, Fields&)>& visit) = 0;
 
+  /// The one key of this mapping: a name out of a closed list, with a section of its own below, as in
+  /// "- widen: {hidden_size: 512}". Decoding sets `name` to the one found; then, as always, `visit`
+  /// sees the fields that `name` has. Declare nothing else in the mapping.
+  virtual void one_of(std::string& name, const std::vector<std::string>& allowed, const char* help,
+                      const std::function<void(const std::string& name, Fields&)>& visit) = 0;
+
   /// Reports a violated relation between fields ("must divide"), at the position of `key` in the
   /// current section. Decoders collect it with the others; printers ignore it.
   virtual void reject(const char* key, const std::string& message) = 0;

@@ -90,6 +90,10 @@ class Printer final : public Fields {
       if (item.empty()) out_ += format("{:{}}- {{}}\n", "", indent_ + 2);
     }
   }
+  void one_of(std::string& name, const std::vector<std::string>&, const char* help,
+              const std::function<void(const std::string&, Fields&)>& visit) override {
+    section(name.c_str(), help, [&](Fields& fields) { visit(name, fields); });
+  }
   void reject(const char*, const std::string&) override {}
 
  private:

@@ -113,6 +113,14 @@ class Documenter final : public Fields {
     visit(0, item);
     if (size == 0) resize(0);
   }
+  void one_of(std::string&, const std::vector<std::string>& allowed, const char* help,
+              const std::function<void(const std::string&, Fields&)>& visit) override {
+    row("(one of these)", alternatives(allowed), "", help);
+    for (const std::string& name : allowed) {
+      Documenter inner(tables_, add_table(name, ""));
+      visit(name, inner);
+    }
+  }
   void reject(const char*, const std::string&) override {}
 
  private:
@@ -135,7 +143,8 @@ std::string render(const Table& table) {
   out += "| key | type, allowed values | default | meaning |\n|---|---|---|---|\n";
   for (const Row& row : table.rows) {
     out +=
-        format("| `{}` | {} | {} | {} |\n", row.key, row.type, code(row.fallback), cell(row.help));
+        format("| `{}` | {} | {} | {} |\n", row.key, row.type,
+               row.fallback.empty() ? "" : code(row.fallback), cell(row.help));
   }
   return out;
 }

@@ -30,7 +30,8 @@ void DataConfig::fields(config::Fields& f) {
            "last share of each training shard that is held out; instead of `validation`",
            {.min = 0, .below = 1});
   f.text("tokenizer", tokenizer,
-         "auto (the one stored with the shards), bytes, or the path of a .model file");
+         "auto (the one stored with the shards), bytes, or the path of a tokenizer.json, a .model "
+         "file, or a folder that holds one");
   f.optional_integer("eod", eod, "auto",
                      "token that ends documents; auto takes it from PREFIX.json", {.min = 0});
   f.boolean("document_mask", document_mask,

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <span>
 #include <string>
@@ -14,17 +15,18 @@
 namespace moe::data {
 
 /// @invariant lossless: decode(encode(x)) == x for any bytes, valid UTF-8 or not; the text of a
-///   special token is ordinary text
+///   special token is ordinary text. Only a "tokenizer_json" may differ, where its file says so: it finds
+///   its added tokens in texts, and normalises.
 /// @invariant ids depend on the text alone, never on threads or chunks
 /// @thread any
 class Tokenizer {
  public:
   virtual ~Tokenizer() = default;
 
-  /// Its key in the registry: "bytes", "sentencepiece".
+  /// Its key in the registry: "bytes", "sentencepiece", "tokenizer_json".
   virtual std::string_view name() const = 0;
   virtual std::int64_t vocab_size() const = 0;
-  /// Ends every document; never comes out of `encode`.
+  /// Ends every document; comes out of `encode` only where a "tokenizer_json" meets its text.
   virtual std::int32_t eod_id() const = 0;
   /// What the first token of a text is predicted from: the same token, as in a packed stream each
   /// document follows the end of another.
@@ -48,12 +50,15 @@ class Tokenizer {
 
   /// The file that `make_tokenizer(name(), ...)` needs; empty if it needs none.
   virtual std::string model() const = 0;
+
+  /// The files by which others know it, name -> contents: what a folder carries.
+  virtual std::map<std::string, std::string> files() const;
 };
 
 /// `model`: what `Tokenizer::model` gave; `origin` names the file in errors.
 using MakeTokenizer = std::shared_ptr<const Tokenizer> (*)(const std::string& model,
                                                            const std::string& origin);
-/// The table: "bytes", "sentencepiece".
+/// The table: "bytes", "sentencepiece", "tokenizer_json".
 const config::Registry<MakeTokenizer>& tokenizers();
 
 /// A tokenizer of the registry, from what `model()` gave; `origin` names the file in errors.
@@ -61,13 +66,13 @@ const config::Registry<MakeTokenizer>& tokenizers();
 std::shared_ptr<const Tokenizer> make_tokenizer(std::string_view name, const std::string& model,
                                                 const std::string& origin);
 
-/// "bytes", or the path of a SentencePiece .model file, or of a folder made by `save_tokenizer`, or
-/// the prefix of a token shard.
+/// "bytes", or the path of a tokenizer.json or a SentencePiece .model file, or of a folder that holds one
+/// of them (made by `save_tokenizer`, or a model of Hugging Face), or the prefix of a token shard.
 /// @throws DataError(path, reason)
 std::shared_ptr<const Tokenizer> load_tokenizer(const std::string& what);
 
-/// Writes into an existing folder (of a checkpoint): `tokenizer.name`, and `tokenizer.model` where the
-/// tokenizer has one. @throws DataError(path, reason)
-void save_tokenizer(const Tokenizer& tokenizer, const Path& folder);
+/// Writes into an existing folder (of a checkpoint): `tokenizer.name`, and the tokenizer's files. Returns
+/// what it wrote. @throws DataError(path, reason)
+std::vector<Path> save_tokenizer(const Tokenizer& tokenizer, const Path& folder);
 
 }  // namespace moe::data

@@ -1,6 +1,8 @@
 #include "data/utf8.h"
 
 #include <algorithm>
+#include <cstdint>
+#include <cstring>
 
 namespace moe::data {
 namespace {
@@ -55,6 +57,41 @@ Utf8Char utf8_before(std::string_view text, std::size_t end) {
     if (found.valid && found.size == back) return found;
   }
   return {};
+}
+
+std::size_t utf8_broken_size(std::string_view text, std::size_t at) {
+  const std::size_t most = std::min(announced(byte_at(text, at)), text.size() - at);
+  std::size_t size = 1;
+  while (size < most && continues(text, at, size)) ++size;
+  return size;
+}
+
+std::size_t utf8_skip_ascii(std::string_view text, std::size_t at) {
+  constexpr std::uint64_t kHighBits = 0x8080808080808080U;
+  std::uint64_t word = 0;
+  for (; text.size() - at >= sizeof(word); at += sizeof(word)) {
+    std::memcpy(&word, text.data() + at, sizeof(word));
+    if ((word & kHighBits) != 0) break;
+  }
+  while (at < text.size() && byte_at(text, at) < 0x80) ++at;
+  return at;
+}
+
+void append_utf8(char32_t code, std::string& text) {
+  const auto put = [&](char32_t byte) { text += static_cast<char>(byte); };
+  if (code < 0x80) {
+    put(code);
+  } else if (code < 0x800) {
+    put(0xC0 | code >> 6);
+  } else if (code < 0x10000) {
+    put(0xE0 | code >> 12);
+    put(0x80 | (code >> 6 & 0x3F));
+  } else {
+    put(0xF0 | code >> 18);
+    put(0x80 | (code >> 12 & 0x3F));
+    put(0x80 | (code >> 6 & 0x3F));
+  }
+  if (code >= 0x80) put(0x80 | (code & 0x3F));
 }
 
 std::size_t utf8_open_tail(std::string_view text) {

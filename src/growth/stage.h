@@ -44,6 +44,10 @@ struct StageContext {
   std::uint64_t seed = 1;       ///< of the plan; draws are keyed by (seed, index, layer, expert, tensor)
   int index = 0;                ///< position in the plan
   const TokenProbe* probe = nullptr;
+  /// Not null: the source of apply() holds an optimizer's moments of this model. Elements move to where
+  /// their weights went, nothing is divided, scaled or drawn, and what has no source is zero; what must
+  /// be measured is measured on this model.
+  const ModelSource* moments_of = nullptr;
 };
 
 /// @invariant the same result for the same (seed, index, options, source), whatever the order, the
@@ -68,6 +72,9 @@ class Stage {
   /// promises no such thing says false. Printed, never assumed.
   virtual bool keeps_function(const ModelConfig& source) const = 0;
 
+  /// apply() knows what to do with StageContext::moments_of.
+  virtual bool carries_moments() const { return false; }
+
   /// The weights of the result. Reads nothing of `source` yet, unless the method calibrates.
   /// @throws ConfigError, CheckpointError, DataError
   virtual std::shared_ptr<const checkpoint::TensorSource> apply(
@@ -83,7 +90,7 @@ class StageOptions {
 };
 
 using StageFactory = std::unique_ptr<StageOptions> (*)();
-/// widen, deepen, sparsify, expand, merge, prune, densify.
+/// widen, deepen, sparsify, expand; merge, prune, densify, narrow, shorten.
 const config::Registry<StageFactory>& stages();
 
 }  // namespace moe::growth

@@ -35,7 +35,8 @@ int open_beneath(int folder, const std::string& name) {
 
 std::string reason_not_opened(int error) {
   if (error == EXDEV || error == ELOOP) {
-    return "is a link that leads out of its folder; if you trust it, allow links (follow_links)";
+    return "is a link that leads out of its folder; if you trust it (Hugging Face's "
+           "cache is made of such links), allow links with --follow-links (follow_links)";
   }
   return format("cannot open: {}", std::strerror(error));
 }
@@ -81,6 +82,15 @@ void ContainedFile::read(std::uint64_t offset, std::span<std::byte> out) const {
     offset += static_cast<std::uint64_t>(got);
     out = out.subspan(static_cast<std::size_t>(got));
   }
+}
+
+std::string ContainedFile::text(std::uint64_t limit_bytes) const {
+  if (size_ > limit_bytes) {
+    fail(path_, format("expected at most {} bytes, found {}", limit_bytes, size_));
+  }
+  std::string contents(static_cast<std::size_t>(size_), '\0');
+  read(0, std::as_writable_bytes(std::span(contents)));
+  return contents;
 }
 
 ContainedFolder::ContainedFolder(Path path, bool follow_links)

@@ -27,6 +27,8 @@ class ContainedFile {
   std::uint64_t size() const { return size_; }
   /// Fills `out` from byte `offset` on. @throws CheckpointError(path, offset, reason)
   void read(std::uint64_t offset, std::span<std::byte> out) const;
+  /// All of it. @throws CheckpointError also when it exceeds `limit_bytes`
+  std::string text(std::uint64_t limit_bytes) const;
 
  private:
   Path path_;

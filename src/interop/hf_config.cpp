@@ -5,6 +5,7 @@
 #include "base/error.h"
 #include "base/format.h"
 #include "base/log.h"
+#include "interop/contained_file.h"
 #include "interop/hf_config_reader.h"
 #include "interop/json_object.h"
 #include "interop/model_rules.h"
@@ -173,18 +174,23 @@ HuggingFaceConfig parse_hugging_face_config(std::string_view text, const std::st
   return config;
 }
 
-HuggingFaceConfig read_hugging_face_config(const Path& file) {
-  std::string text;
-  try {
-    text = read_file(file, kLargestFile);
-  } catch (const DataError& error) {
-    throw CheckpointError(error.what());
-  }
-  HuggingFaceConfig config = parse_hugging_face_config(text, file.string());
-  for (const std::string& note : config.notes) {
-    log_warning(format("{}: {}", file.string(), note));
-  }
+namespace {
+
+HuggingFaceConfig parse_and_warn(std::string_view text, const std::string& where) {
+  HuggingFaceConfig config = parse_hugging_face_config(text, where);
+  for (const std::string& note : config.notes) log_warning(format("{}: {}", where, note));
   return config;
+}
+
+}  // namespace
+
+HuggingFaceConfig read_hugging_face_config(const Path& file) {
+  return parse_and_warn(ContainedFile(file).text(kLargestFile), file.string());
+}
+
+HuggingFaceConfig read_hugging_face_config(const ContainedFolder& folder) {
+  const auto file = folder.open(kConfigName);
+  return parse_and_warn(file->text(kLargestFile), file->path().string());
 }
 
 }  // namespace moe::interop

@@ -41,4 +41,9 @@ HuggingFaceConfig parse_hugging_face_config(std::string_view text, const std::st
 /// The same from a file; notes are logged as warnings.
 HuggingFaceConfig read_hugging_face_config(const Path& file);
 
+class ContainedFolder;
+inline constexpr const char* kConfigName = "config.json";
+/// The same from the config.json of a folder that is not to be left.
+HuggingFaceConfig read_hugging_face_config(const ContainedFolder& folder);
+
 }  // namespace moe::interop

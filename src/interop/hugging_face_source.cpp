@@ -6,6 +6,7 @@
 #include "base/check.h"
 #include "base/error.h"
 #include "base/format.h"
+#include "interop/contained_file.h"
 #include "model/model.h"
 
 namespace moe::interop {
@@ -165,9 +166,17 @@ void HuggingFaceSource::read_slice(const std::string& name, const TensorInfo&, c
   }
 }
 
+std::string HuggingFaceSource::place_of(const std::string& name, std::int64_t element) const {
+  const NameMap& map = entries_.at(name).map;
+  const std::int64_t per_part =
+      map.shape.numel() / static_cast<std::int64_t>(map.parts.size());
+  const NamedPart& part = map.parts[static_cast<std::size_t>(element / per_part)];
+  return weights_->place_of(part.name, global_index(part.theirs, element % per_part));
+}
+
 std::unique_ptr<HuggingFaceSource> open_hugging_face(const Path& folder,
                                                      const WeightsOptions& options) {
-  return std::make_unique<HuggingFaceSource>(read_hugging_face_config(folder / "config.json"),
+  return std::make_unique<HuggingFaceSource>(read_hugging_face_config(ContainedFolder(folder, options.follow_links)),
                                              std::make_shared<HuggingFaceWeights>(folder, options));
 }
 

@@ -30,6 +30,7 @@ class HuggingFaceSource : public checkpoint::TensorSource {
   std::string description() const override { return weights_->description(); }
   const std::vector<std::string>& names() const override { return names_; }
   const checkpoint::TensorInfo* find(const std::string& name) const override;
+  std::string place_of(const std::string& name, std::int64_t element) const override;
 
  protected:
   void read_slice(const std::string& name, const checkpoint::TensorInfo& info, const Slice& slice,

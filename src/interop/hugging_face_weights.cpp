@@ -14,13 +14,7 @@ constexpr std::uint64_t kMaxIndexBytes = 200'000'000;
 
 WeightsIndex read_index(const ContainedFolder& folder) {
   const auto file = folder.open(kIndexName);
-  if (file->size() > kMaxIndexBytes) {
-    throw CheckpointError(
-        format("{}: {} bytes are too many for an index", file->path().string(), file->size()));
-  }
-  std::string text(static_cast<std::size_t>(file->size()), '\0');
-  file->read(0, std::as_writable_bytes(std::span(text)));
-  return parse_weights_index(text, file->path().string());
+  return parse_weights_index(file->text(kMaxIndexBytes), file->path().string());
 }
 
 std::uint64_t bytes_in(const SafetensorsFile& shard) {
@@ -91,6 +85,10 @@ const checkpoint::TensorInfo* HuggingFaceWeights::find(const std::string& name) 
 
 std::optional<std::string> HuggingFaceWeights::metadata(const std::string& key) const {
   return shards_.empty() ? std::nullopt : shards_.front()->metadata(key);
+}
+
+std::string HuggingFaceWeights::place_of(const std::string& name, std::int64_t element) const {
+  return shard_of_.at(name)->place_of(name, element);
 }
 
 void HuggingFaceWeights::read_slice(const std::string& name, const checkpoint::TensorInfo&,

@@ -29,6 +29,7 @@ class HuggingFaceWeights : public checkpoint::TensorSource {
   const std::vector<std::string>& names() const override { return names_; }
   const checkpoint::TensorInfo* find(const std::string& name) const override;
   std::optional<std::string> metadata(const std::string& key) const override;
+  std::string place_of(const std::string& name, std::int64_t element) const override;
 
  protected:
   void read_slice(const std::string& name, const checkpoint::TensorInfo& info, const Slice& slice,

@@ -64,6 +64,11 @@ class RuleCheck : public config::Fields {
             const std::function<void(std::size_t, Fields&)>& visit) override {
     for (std::size_t i = 0; i < size; ++i) visit(i, *this);
   }
+  void one_of(std::string& name, const std::vector<std::string>& allowed, const char* help,
+              const std::function<void(const std::string&, Fields&)>& visit) override {
+    choice("one of", name, allowed, help);
+    visit(name, *this);
+  }
   void reject(const char* key, const std::string& message) override {
     broken_.push_back(format("{}: {}", key, message));
   }

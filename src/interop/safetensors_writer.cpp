@@ -3,12 +3,14 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cstdio>
 #include <functional>
 #include <nlohmann/json.hpp>
 
 #include "base/error.h"
 #include "base/format.h"
+#include "base/overlap_queue.h"
 #include "interop/hugging_face_weights.h"
 #include "interop/weights_index.h"
 
@@ -19,6 +21,7 @@ using checkpoint::TensorInfo;
 using checkpoint::TensorSource;
 
 constexpr std::int64_t kWindowBytes = std::int64_t{8} << 20;
+constexpr std::size_t kWritebackBytes = std::size_t{32} << 20;
 
 struct Planned {
   std::string name;
@@ -31,8 +34,8 @@ std::vector<Planned> plan(const TensorSource& source, const ExportOptions& optio
   std::vector<Planned> tensors;
   for (const std::string& name : source.names()) {
     const TensorInfo& info = source.info(name);
-    const bool converts = options.dtype && checkpoint::is_floating(info.dtype);
-    tensors.push_back({name, info.shape, converts ? *options.dtype : info.dtype});
+    tensors.push_back(
+        {name, info.shape, checkpoint::written_dtype(info, {options.dtype, false})});
   }
   return tensors;
 }
@@ -72,19 +75,56 @@ std::string header_text(const std::vector<Planned>& tensors, const ExportOptions
   }
 }
 
-void write_tensor(const TensorSource& source, const Planned& tensor, FileWriter& writer) {
-  const std::int64_t step = kWindowBytes / size_of(tensor.dtype);
-  std::vector<std::byte> window;
-  for (std::int64_t at = 0; at < tensor.shape.numel(); at += step) {
-    Slice part = whole(tensor.shape);
-    part.flat_begin = at;
-    part.flat_end = std::min(tensor.shape.numel(), at + step);
-    window.resize(static_cast<std::size_t>(part.numel() * size_of(tensor.dtype)));
-    source.read(tensor.name, part,
-                checkpoint::flat_view(window.data(), tensor.dtype, part.numel()));
-    writer.write(window);
+/// Copies tensors into a file: while one window is written, the next is read and converted.
+class TensorCopier {
+ public:
+  TensorCopier(const TensorSource& source, const ExportOptions& options, FileWriter& writer)
+      : source_(source),
+        options_(options),
+        window_options_{options.dtype, options.require_finite},
+        writer_(writer) {}
+
+  void copy(const Planned& tensor) {
+    const std::int64_t step = kWindowBytes / size_of(tensor.dtype);
+    for (std::int64_t at = 0; at < tensor.shape.numel(); at += step) {
+      Slice part = whole(tensor.shape);
+      part.flat_begin = at;
+      part.flat_end = std::min(tensor.shape.numel(), at + step);
+      copy(tensor, part);
+    }
   }
-}
+  void finish() { disk_.wait(); }
+
+ private:
+  void copy(const Planned& tensor, const Slice& part) {
+    std::vector<std::byte>& window = windows_[turn_];
+    turn_ = 1 - turn_;
+    window.resize(static_cast<std::size_t>(part.numel() * size_of(tensor.dtype)));
+    checkpoint::read_window(source_, tensor.name, part,
+                            checkpoint::flat_view(window.data(), tensor.dtype, part.numel()),
+                            window_options_);
+    disk_.submit([this, &window] { write(window); });
+    if (options_.progress) options_.progress(static_cast<std::int64_t>(window.size()));
+  }
+
+  /// On the other thread.
+  void write(const std::vector<std::byte>& window) {
+    writer_.write(window);
+    unsynced_ += window.size();
+    if (unsynced_ < kWritebackBytes) return;
+    writer_.start_writeback();
+    unsynced_ = 0;
+  }
+
+  const TensorSource& source_;
+  const ExportOptions& options_;
+  checkpoint::WindowOptions window_options_;
+  FileWriter& writer_;
+  std::array<std::vector<std::byte>, 2> windows_;
+  std::size_t turn_ = 0;
+  std::size_t unsynced_ = 0;
+  OverlapQueue disk_;  // last: its job ends before what it uses
+};
 
 /// Removes a file unless told to keep it.
 class Temporary {
@@ -118,7 +158,11 @@ void write_file(const TensorSource& source, std::vector<Planned> tensors, const 
   const std::uint64_t length = header.size();
   writer.write(std::as_bytes(std::span(&length, 1)));
   writer.write(header);
-  for (const Planned& tensor : tensors) write_tensor(source, tensor, writer);
+  {
+    TensorCopier copier(source, options, writer);
+    for (const Planned& tensor : tensors) copier.copy(tensor);
+    copier.finish();
+  }
   writer.finish();
   temporary.rename_to(file);
   sync_folder(file.has_parent_path() ? file.parent_path() : Path("."));

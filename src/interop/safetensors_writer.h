@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <string>
 #include <vector>
@@ -19,10 +20,14 @@ struct ExportOptions {
   /// Convert floating tensors to this on the way; none: as they are.
   std::optional<DType> dtype;
   std::map<std::string, std::string> metadata{{"format", "pt"}};
+  /// Refuse NaN and infinite values, also those that converting makes.
+  bool require_finite = false;
+  /// Told the bytes of tensors that are on their way to the disk; may throw to end the export.
+  std::function<void(std::int64_t bytes)> progress;
 };
 
 /// Writes all tensors of `source` into one file: temporary name, fsync, rename.
-/// @cost memory: a window of 8 MiB
+/// @cost memory: two windows of 8 MiB; one is written while the next is read
 /// @throws DataError (disk), CheckpointError (source); nothing is left behind then
 void write_safetensors(const checkpoint::TensorSource& source, const Path& file,
                        const ExportOptions& options = {});

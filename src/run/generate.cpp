@@ -1,5 +1,8 @@
 #include "run/generate.h"
 
+#include <algorithm>
+#include <span>
+
 #include "base/error.h"
 #include "base/format.h"
 
@@ -41,8 +44,10 @@ Generated generate(Model& model, const std::vector<std::int32_t>& prompt,
     }
     const Tensor logits = next_logits(model, known, i == 0 ? known.size() : 1, used);
     const Tensor single = logits.to(DType::F32);
+    const std::span<const float> all = single.span<float>();
+    const auto real = static_cast<std::size_t>(options.vocab_size);
     const std::int32_t token =
-        sample(single.span<float>(), options.sampling, static_cast<std::int64_t>(known.size()));
+        sample(real == 0 ? all : all.first(std::min(real, all.size())), options.sampling, static_cast<std::int64_t>(known.size()));
     if (token == options.stop_token) {
       result.end = GenerateEnd::StopToken;
       return result;

@@ -14,6 +14,7 @@ struct GenerateOptions {
   std::int64_t max_tokens = 100;
   SamplingOptions sampling;
   std::int32_t stop_token = -1;  ///< generation ends before this one; -1: never
+  std::int64_t vocab_size = 0;   ///< tokens from here on are padding and never drawn; 0: all are real
   bool use_cache = true;         ///< keep keys and values of earlier tokens; without, all is recomputed
 };
 

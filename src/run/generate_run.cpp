@@ -46,6 +46,7 @@ int generate_text(const GenerateRunOptions& options, comm::World& world) {
   const auto tokenizer = require_tokenizer(loaded);
   GenerateOptions generating = options.generate;
   generating.stop_token = tokenizer->eod_id();
+  generating.vocab_size = tokenizer->vocab_size();
   const bool streams = world.rank() == 0 && !options.json;
   if (streams) std::cout << options.prompt << std::flush;
   const Stopwatch watch;

@@ -99,15 +99,20 @@ int guarded(comm::World& world, const std::function<int()>& body) {
 namespace {
 
 std::atomic<bool> stop_requested{false};
+std::atomic<int> first_signal{0};
 static_assert(std::atomic<bool>::is_always_lock_free);
 
 void on_signal(int signal) {
+  int none = 0;
+  first_signal.compare_exchange_strong(none, signal);
   if (stop_requested.exchange(true) && signal != SIGUSR1) std::_Exit(128 + signal);
 }
 
 }  // namespace
 
 const std::atomic<bool>& stop_flag() { return stop_requested; }
+
+int stop_signal() { return first_signal.load(); }
 
 void install_signal_handlers() {
   for (const int signal : {SIGTERM, SIGINT, SIGUSR1}) std::signal(signal, &on_signal);

@@ -24,6 +24,8 @@ int guarded(comm::World& world, const std::function<int()>& body);
 
 /// Set by SIGTERM, SIGINT or SIGUSR1; a second SIGINT or SIGTERM ends the process at once.
 const std::atomic<bool>& stop_flag();
+/// The first of them that came; 0: none did.
+int stop_signal();
 void install_signal_handlers();
 
 }  // namespace moe::run

@@ -4,10 +4,15 @@
 #include <map>
 #include <sstream>
 
+#include "base/error.h"
 #include "base/format.h"
+#include "checkpoint/checkpoint.h"
+#include "checkpoint/folder.h"
 #include "config/decode.h"
 #include "config/print.h"
 #include "config/reference.h"
+#include "run/loaded_model.h"
+#include "run/open_model.h"
 
 namespace moe::run {
 
@@ -55,10 +60,50 @@ void RunConfig::fields(config::Fields& f) {
   }
 }
 
+namespace {
+
+void decode_into(RunConfig& config, const config::Document& document) {
+  config::decode(document, [&config](config::Fields& f) { config.fields(f); });
+}
+
+/// The model of the newest checkpoint that an automatic resume would go on from.
+std::optional<ModelConfig> model_of_own_checkpoint(const RunConfig& config) {
+  if (config.checkpoint.resume == "never") return {};
+  const Path folder = config.folder() / "checkpoints";
+  std::vector<std::int64_t> steps = checkpoint::list_steps(folder);
+  std::ranges::reverse(steps);
+  for (const std::int64_t step : steps) {
+    const Path path = folder / checkpoint::step_name(step);
+    if (!checkpoint::looks_complete(path)) continue;
+    return config_of(*checkpoint::open_checkpoint(path, {.verify = false})).model;
+  }
+  return {};
+}
+
+/// What keys of `model` are where the document does not write them: those of the weights to start from.
+ModelConfig model_to_start_from(const RunConfig& config) {
+  if (const auto own = model_of_own_checkpoint(config)) return *own;
+  return open_model(*config.checkpoint.init_from, {.follow_links = config.checkpoint.follow_links,
+                                                   .shapes_only = true})
+      .model.config;
+}
+
+}  // namespace
+
 RunConfig load_run_config(const Path& path, const std::vector<std::string>& overrides) {
   config::Document document = config::Document::load(path);
   document.override_with(overrides);
-  return config::decode<RunConfig>(document);
+  RunConfig first;
+  try {
+    decode_into(first, document);
+    if (!first.checkpoint.init_from) return first;
+  } catch (const ConfigError&) {
+    if (!first.checkpoint.init_from) throw;
+  }
+  RunConfig config;
+  config.model = model_to_start_from(first);
+  decode_into(config, document);
+  return config;
 }
 
 RunConfig parse_run_config(const std::string& yaml, const std::string& name) {

@@ -47,8 +47,9 @@ struct RunConfig {
   Path folder() const { return Path(output) / name; }
 };
 
-/// Reads a file and applies `section.key=value` overrides.
-/// @throws ConfigError with all errors at once
+/// Reads a file and applies `section.key=value` overrides. With `checkpoint.init_from`, keys of `model`
+/// that are not written are those of the source (of the run's own newest checkpoint, if it goes on).
+/// @throws ConfigError with all errors at once; CheckpointError when that source cannot be read
 RunConfig load_run_config(const Path& path, const std::vector<std::string>& overrides);
 /// From resolved YAML, as checkpoints carry it. @throws ConfigError
 RunConfig parse_run_config(const std::string& yaml, const std::string& name);

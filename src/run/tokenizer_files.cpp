@@ -8,10 +8,9 @@ std::map<std::string, Path> save_tokenizer_files(const data::Tokenizer& tokenize
                                                  const Path& folder) {
   const Path files = folder / "tokenizer";
   std::filesystem::create_directories(files);
-  data::save_tokenizer(tokenizer, files);
   std::map<std::string, Path> attachments;
-  for (const auto& entry : std::filesystem::directory_iterator(files)) {
-    if (entry.is_regular_file()) attachments[entry.path().filename().string()] = entry.path();
+  for (const Path& path : data::save_tokenizer(tokenizer, files)) {
+    attachments[path.filename().string()] = path;
   }
   return attachments;
 }

@@ -12,6 +12,7 @@
 #include "metrics/loss_chart.h"
 #include "model/counts.h"
 #include "parallel/apply.h"
+#include "run/initial_weights.h"
 #include "run/machine.h"
 #include "run/tokenizer_files.h"
 
@@ -47,9 +48,11 @@ class TrainRun {
     open_data();
     // Whatever can be refused is refused before a folder is touched.
     const std::shared_ptr<checkpoint::Checkpoint> resumed = find_checkpoint();
+    const std::optional<InitialWeights> initial = find_initial_weights(resumed != nullptr);
     open_folder(resumed ? resumed->step() : 0);
     build_state();
     if (resumed) restore(*resumed);
+    if (initial) initial->fill(*state_.model);
     train::LoopContext context = wire(stop);
     const train::LoopResult result = train::run_loop(context);
     finish(result);
@@ -126,8 +129,19 @@ class TrainRun {
   std::shared_ptr<checkpoint::Checkpoint> find_checkpoint() {
     const checkpoint::Found found = checkpoint::resolve_resume(
         config_.checkpoint.resume, checkpoints(), {.group = &world_.group()});
+    if (found.checkpoint) require_training_state(*found.checkpoint);
     if (found.checkpoint) refuse_drift(*found.checkpoint);
     return found.checkpoint;
+  }
+
+  /// The weights of `checkpoint.init_from`, unless the run goes on from a checkpoint of its own.
+  std::optional<InitialWeights> find_initial_weights(bool resumed) {
+    if (!config_.checkpoint.init_from) return {};
+    if (resumed) {
+      say("checkpoint.init_from is not read: the run goes on from its own checkpoint");
+      return {};
+    }
+    return InitialWeights(config_, world_.group(), [this](const std::string& text) { say(text); });
   }
 
   void restore(const checkpoint::Checkpoint& checkpoint) {

@@ -7,10 +7,12 @@
 #include "data/sentencepiece_model.h"
 #include "data/sentencepiece_trainer.h"
 #include "data/support.h"
+#include "data/texts.h"
 
 namespace moe::data {
 namespace {
 
+using testing::adversarial_texts;
 using testing::message_of;
 using testing::ScratchFolder;
 using ::testing::HasSubstr;
@@ -49,58 +51,14 @@ const std::string& trained(const std::string& type) {
 
 std::shared_ptr<const Tokenizer> make(const std::string& kind) {
   if (kind == "bytes") return make_tokenizer("bytes", {}, "test");
+  if (kind == "gpt2" || kind == "llama3" || kind == "o200k") {
+    return load_tokenizer(std::string(MOE_SOURCE_DIR) + "/tests/data/tokenizer_json/" + kind + ".json");
+  }
   return make_tokenizer("sentencepiece", trained(kind), "test");
 }
 
-std::vector<std::string> adversarial_texts() {
-  std::vector<std::string> texts{
-      "",
-      " ",
-      "  ",
-      "a",
-      "\n",
-      "\r\n",
-      "\t\ttabs\t",
-      std::string("nul\0nul", 7),
-      " leading and trailing ",
-      "many     spaces   \n\n\n  \n",
-      "the \xe2\x96\x81 mark\xe2\x96\x81",             // U+2581
-      "\xe2\x96\x81\xe2\x96\x81 \xe2\x96\x81",
-      "reserved \xe2\x96\x85 block",                    // U+2585
-      "<s></s><unk><0x41><pad>",
-      "cut \xe2\x96",                                   // truncated sequences
-      "\xc3", "\xf0\x9f\x98", "\xf0\x9f\x98\x80",
-      "\xff\xfe\x80\xbf",
-      "overlong \xc0\xaf \xe0\x80\x80",
-      "surrogate \xed\xa0\x80",
-      "past the end \xf4\x90\x80\x80",
-      "\xef\xbb\xbf BOM",
-      "\xef\xbf\xbd replacement, \xef\xbf\xbe noncharacter",
-      "combining e\xcc\x81 \xe2\x80\x8d joiner \xc2\xa0 nbsp \xe3\x80\x80 wide",
-      "ﬁ ligature ① ½ Å (compatibility forms)",
-      "東京 naïve \U0001F600",
-      std::string(40000, 'a'),
-      std::string(40000, ' '),
-      std::string(20001, '\n'),
-  };
-  std::string all;
-  for (int byte = 0; byte < 256; ++byte) all += static_cast<char>(byte);
-  texts.push_back(all);
-  const Random random(3, "bytes");
-  for (std::uint64_t t = 0; t < 200; ++t) {
-    std::string noise;
-    // Dense in UTF-8 lead bytes, continuations and spaces.
-    static constexpr char kPool[] = "a \n\xc3\xa9\xe2\x96\x81\x85\xf0\x9f\x98\x80\xff\xe6\x9d\xb1the ";
-    for (std::uint64_t i = 0; i < 200; ++i) {
-      noise += kPool[random.below(sizeof(kPool), t * 1000 + i)];
-    }
-    texts.push_back(noise);
-  }
-  return texts;
-}
-
 class EveryTokenizer : public ::testing::TestWithParam<const char*> {};
-INSTANTIATE_TEST_SUITE_P(Kinds, EveryTokenizer, ::testing::Values("bytes", "bpe", "unigram"));
+INSTANTIATE_TEST_SUITE_P(Kinds, EveryTokenizer, ::testing::Values("bytes", "bpe", "unigram", "gpt2", "llama3", "o200k"));
 
 TEST_P(EveryTokenizer, GivesBackAnyBytes) {
   const auto tokenizer = make(GetParam());
@@ -271,7 +229,7 @@ TEST(SentencePieceModel, TwoThousandMutationsAreRefusedOrStayLossless) {
 
 TEST(TokenizerRegistry, NamesTheKnownOnes) {
   EXPECT_THAT(message_of<ConfigError>([] { make_tokenizer("bits", {}, "here"); }),
-              HasSubstr("allowed bytes, sentencepiece"));
+              HasSubstr("allowed bytes, sentencepiece, tokenizer_json"));
   EXPECT_THAT(message_of([] { make_tokenizer("bytes", "x", "here"); }), HasSubstr("no model file"));
 }
 

@@ -246,14 +246,13 @@ TEST(GradReducer, TheNormCountsEveryElementOnce) {
 /// Two ranks train the tied model on two batches; one rank accumulates the same two.
 TEST(GradReducer, ATiedParameterIsSummedOnceAfterBothUses) {
   for (const bool overlap : {true, false}) {
-    Tensor serial;
     {
       DeviceContext context(1, detect_cpu_isa());
       const ContextScope scope(context);
       testing::TiedModel model(DType::F32);
       model.backward(0);
       const std::vector<double> sum = model.backward(1).to_vector();
-      serial = Tensor::from(sum, model.table->value().shape(), DType::F64);
+      const Tensor serial = Tensor::from(sum, model.table->value().shape(), DType::F64);
       testing::run_ranks(2, [&](comm::Group& world) {
         const mesh::ProcessMesh mesh(mesh::MeshLayout({.data_replicate = 2}, 2), world);
         nn::Parameter table(

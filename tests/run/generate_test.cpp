@@ -140,6 +140,19 @@ TEST_F(GenerateLimits, StopsBeforeTheStopToken) {
   EXPECT_EQ(cut.tokens, std::vector<std::int32_t>(whole.tokens.begin(), first));
 }
 
+TEST_F(GenerateLimits, DrawsNoTokenOfThePadding) {
+  const auto largest = [&](std::int64_t vocab_size) {
+    const GenerateOptions options{
+        .max_tokens = 40, .sampling = {.temperature = 5}, .vocab_size = vocab_size};
+    const Generated made = generate(model_, {1}, options);
+    return *std::max_element(made.tokens.begin(), made.tokens.end());
+  };
+  EXPECT_GE(largest(0), 10);
+  EXPECT_LT(largest(10), 10);
+  EXPECT_EQ(largest(1), 0);
+  EXPECT_EQ(largest(1000), largest(0));
+}
+
 TEST_F(GenerateLimits, TellsEachTokenAsItComes) {
   std::vector<std::int32_t> told;
   const Generated made = generate(model_, {3}, {.max_tokens = 10, .sampling = {.seed = 4}},

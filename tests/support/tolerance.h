@@ -23,4 +23,12 @@ inline double tolerance(DType dtype, std::int64_t reduction_length = 1) {
 /// What the programs promise: an evaluation gives the same loss on any number of ranks, to this relative difference.
 inline constexpr double kSameEvaluation = 1e-6;
 
+/// What exact growth promises: largest logit difference over largest logit, in f64 and f32.
+inline constexpr double kExactGrowthF64 = 1e-12;
+inline constexpr double kExactGrowthF32 = 1e-5;
+/// In bf16: the rounding of weights that sum to one.
+inline constexpr double kExactGrowthBF16 = 0x1p-8;
+/// Losses of a model and its exact growth, in nats.
+inline constexpr double kExactGrowthLoss = 1e-4;
+
 }  // namespace moe::testing

@@ -37,7 +37,7 @@ function(moe_header_check_target name units)
   # Headers inside a folder may show the library that the folder owns.
   target_link_libraries(${name} PRIVATE moe_flags fmt::fmt spdlog::spdlog yaml-cpp MPI::MPI_CXX
     moe_hdf5 nlohmann_json::nlohmann_json CLI11::CLI11 PkgConfig::sentencepiece
-    ZLIB::ZLIB PkgConfig::zstd)
+    ZLIB::ZLIB PkgConfig::zstd PkgConfig::pcre2 PkgConfig::utf8proc)
   target_include_directories(${name} PRIVATE ${PROJECT_SOURCE_DIR}/src ${PROJECT_SOURCE_DIR})
   target_compile_options(${name} PRIVATE -O0 -g0 -Wno-unused-function)
 endfunction()

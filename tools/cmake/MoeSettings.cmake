@@ -14,7 +14,7 @@ add_library(moe_flags INTERFACE)
 target_compile_options(moe_flags INTERFACE
   -Wall -Wextra -Wpedantic -Wshadow -Wnon-virtual-dtor -Werror
   -Wno-missing-field-initializers  # kernel arguments are designated, absent views are meant
-  -Wno-restrict  # false alarms of g++ 12 on std::string (GCC bug 105329)
+  $<$<CXX_COMPILER_ID:GNU>:-Wno-restrict>  # false alarms of g++ 12 on std::string (GCC bug 105329)
   -march=x86-64-v2 -mtune=generic -ffp-contract=off)
 set(CMAKE_CXX_FLAGS_RELEASE "-O2")
 set(CMAKE_CXX_FLAGS_RELWITHDEBINFO "-O1 -g1")

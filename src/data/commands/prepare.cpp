@@ -31,19 +31,27 @@ class PartReader {
   PartReader(std::vector<Path> files, const ReadOptions& options, const Tokenizer& tokenizer)
       : reader_(read_documents(std::move(files), options)), tokenizer_(tokenizer) {}
 
-  /// About `kRoundBytes` of text; none at the end.
+  /// About `kRoundBytes` of text, more where it cannot be cut; none at the end.
   std::vector<Part> next_round() {
     std::vector<Part> parts;
     std::size_t bytes = 0;
     TextPiece piece;
-    while (bytes < kRoundBytes && reader_->next(piece)) {
+    while ((bytes < kRoundBytes || parts.empty()) && reader_->next(piece)) {
       bytes += piece.text.size();
-      carry_ = carry_.empty() ? std::move(piece.text) : carry_ + piece.text;
+      if (carry_.empty()) {
+        carry_ = std::move(piece.text);
+      } else {
+        carry_ += piece.text;
+      }
       if (piece.ends_document) {
         parts.push_back({std::exchange(carry_, {}), true, {}});
+        searched_ = 0;
         continue;
       }
+      // Where there was no place to cut, twice the text is awaited: all searches together stay linear.
+      if (carry_.size() < 2 * searched_) continue;
       const std::size_t cut = tokenizer_.safe_cut(carry_);
+      searched_ = cut == 0 ? carry_.size() : 0;
       if (cut == 0) continue;
       std::string rest = carry_.substr(cut);
       carry_.resize(cut);
@@ -57,6 +65,7 @@ class PartReader {
   std::unique_ptr<DocumentReader> reader_;
   const Tokenizer& tokenizer_;
   std::string carry_;
+  std::size_t searched_ = 0;  // bytes of `carry_` without a place to cut
 };
 
 /// One of the shards that are written.

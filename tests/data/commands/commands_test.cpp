@@ -87,6 +87,36 @@ TEST_F(Commands, PrepareDoesNotDependOnThreads) {
   EXPECT_EQ(text_of(options.output), text);
 }
 
+TEST_F(Commands, PrepareNeedsNoPlaceToCut) {
+  // Nobody knows where this pattern would let a text be cut, so that documents are encoded whole.
+  std::string json = read_file(Path(MOE_SOURCE_DIR) / "tests/data/tokenizer_json/kimi.json");
+  scratch_.write("unknown/tokenizer.json", json);
+  auto options = bytes({scratch_.write("big.txt", words(230000)), scratch_.write("small.txt", words(10))});
+  options.tokenizer = (scratch_ / "unknown").string();
+  ASSERT_EQ(load_tokenizer(options.tokenizer)->safe_cut(words(100)), 0U);
+  const ShardInfo info = run(options).train;
+  EXPECT_EQ(info.documents, 2);
+  EXPECT_GT(info.bytes, std::int64_t{8} << 20);
+  EXPECT_EQ(text_of(options.output), words(230000) + words(10));
+}
+
+TEST_F(Commands, PrepareWithATokenizerJsonDoesNotDependOnThreads) {
+  auto options = bytes({scratch_.write("big.txt", words(60000))});
+  options.tokenizer = std::string(MOE_SOURCE_DIR) + "/tests/data/tokenizer_json/llama3.json";
+  std::vector<std::int32_t> expected = load_tokenizer(options.tokenizer)->encode(words(60000));
+  expected.push_back(load_tokenizer(options.tokenizer)->eod_id());
+  for (const int threads : {1, 2}) {
+    options.threads = threads;
+    run(options);
+    const TokenShard shard(options.output);
+    std::vector<std::int32_t> tokens(static_cast<std::size_t>(shard.tokens()));
+    shard.read(0, tokens);
+    EXPECT_EQ(tokens, expected) << threads;
+  }
+  EXPECT_THAT(inspect_report(options.output, false, 1), HasSubstr("line 0 of the text"));
+  EXPECT_EQ(verify_shard(options.output).documents, 1);
+}
+
 TEST_F(Commands, PrepareHoldsOutDocuments) {
   auto options = bytes({scratch_.write("l.txt", words(1000))});
   options.read.split = DocumentSplit::Lines;

@@ -1,0 +1,7 @@
+#include "growth/width_fpi.h"
+
+namespace moe::growth {
+
+WidthRule fpi() { return {}; }
+
+}  // namespace moe::growth
