@@ -64,6 +64,27 @@ TEST_F(TapeTest, PlaysInStrictReverseOrderAndOnlyWhatIsWanted) {
   EXPECT_EQ(tape.size(), 0U);
 }
 
+/// z = (x + w) + x: one gradient tensor reaches x twice and w once, and w's must stay as it was.
+TEST_F(TapeTest, SummingGradientsChangesNoneThatOthersHold) {
+  const Variable x = scalar_input(3.0);
+  const Variable w = scalar_input(5.0);
+  for (const bool swapped : {false, true}) {
+    const Variable a = Variable::input(x.value());
+    const Variable b = Variable::input(w.value());
+    const Tensor seed = Tensor::full({1}, DType::F64, 7.0);
+    Tape tape;
+    Variable z;
+    {
+      const TapeScope scope(&tape);
+      z = swapped ? ops::add(a, ops::add(b, a)) : ops::add(ops::add(a, b), a);
+    }
+    tape.backward({&z, 1}, {&seed, 1});
+    EXPECT_EQ(a.gradient().item(), 14.0);
+    EXPECT_EQ(b.gradient().item(), 7.0);
+    EXPECT_EQ(seed.item(), 7.0) << "the caller's own";
+  }
+}
+
 TEST_F(TapeTest, ATensorUsedTwiceGathersBothGradients) {
   Probe probe;
   const Variable x = scalar_input(3.0);

@@ -168,6 +168,37 @@ TEST(PermutedIndex, LargeSizesStayInsideAndDiffer) {
   }
 }
 
+/// Orders of data and first weights are what a run is repeated and resumed by: they never change.
+TEST(PermutedIndex, KnownAnswers) {
+  const Random random(7, "data.0.epoch.0");
+  struct Row {
+    std::uint64_t size;
+    std::vector<std::uint64_t> places;  ///< of 0, 1, 2, 7, 9
+  };
+  for (const Row& row : std::initializer_list<Row>{
+           {10, {0, 1, 2, 7, 5}},
+           {1000, {710, 702, 639, 685, 960}},
+           {(1ULL << 40) + 1,
+            {419005431633, 378171095889, 1025129686582, 613203378183, 1065281982887}}}) {
+    std::vector<std::uint64_t> places;
+    for (const std::uint64_t i : {0, 1, 2, 7, 9})
+      places.push_back(permuted_index(row.size, i, random));
+    EXPECT_EQ(places, row.places) << row.size;
+  }
+}
+
+TEST(Random, KnownAnswers) {
+  const Random random(7, "w");
+  EXPECT_EQ(random.uniform(0), 0x1.f4c2f337f49fap-2);
+  EXPECT_EQ(random.uniform(1), 0x1.8dfcb5955d3bep-2);
+  EXPECT_EQ(random.uniform((1ULL << 33) + 5), 0x1.c718d65ac9564p-1);
+  EXPECT_EQ(hash_name(""), 0xcbf29ce484222325ULL);
+  EXPECT_EQ(hash_name("layers.0"), 0x3d778b0c5ad39d29ULL);
+  // Through the library's logarithm and cosine, which may differ in the last bit.
+  EXPECT_DOUBLE_EQ(random.normal(0), 0x1.27be118dbecb1p+0);
+  EXPECT_DOUBLE_EQ(random.normal(1), 0x1.e7e9970bc5587p-3);
+}
+
 TEST(PermutedIndex, LooksLikeARandomOrder) {
   // Displacement of a random permutation of [0, n): mean (n^2 - 1) / (3 n), and few fixed points.
   constexpr std::uint64_t kSize = 20000;

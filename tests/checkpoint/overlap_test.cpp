@@ -93,6 +93,20 @@ TEST(Tiling, AcceptsDisjointSlicesThatHoldEverything) {
   EXPECT_EQ(tiling_fault(Shape{}, {whole(Shape{})}), "");
 }
 
+/// One element less in any place, however the rest is cut.
+TEST(Tiling, NamesAnySingleMissingElement) {
+  const Shape global{3, 4};
+  for (std::int64_t missing = 0; missing < 12; ++missing) {
+    Slice before = whole(global);
+    before.flat_end = missing;
+    Slice after = whole(global);
+    after.flat_begin = missing + 1;
+    const std::string expected = "element " + std::to_string(missing) + " is in no slice";
+    EXPECT_EQ(tiling_fault(global, {before, after}), expected);
+    EXPECT_EQ(tiling_fault(global, {after, shard(before, 2, 1), shard(before, 2, 0)}), expected);
+  }
+}
+
 TEST(Tiling, NamesTheFirstMissingOrRepeatedElement) {
   const Shape global{3, 4};
   struct Row {

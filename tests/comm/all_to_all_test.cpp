@@ -130,6 +130,14 @@ TEST_P(AllToAll, RefusesCountsThatDoNotFit) {
     EXPECT_THROW((void)group.all_to_all(view, too_long, view, fits), ShapeError);
     EXPECT_THROW((void)group.all_to_all(view, negative, view, fits), ShapeError);
     EXPECT_THROW((void)group.all_to_all(view, fits, view_of(data, {rows, 1}), fits), ShapeError);
+    // Both sums fit, but what a rank sends to itself it also receives.
+    std::vector<std::int64_t> more_to_itself = fits;
+    const auto self = static_cast<std::size_t>(group.rank());
+    more_to_itself[self] += 1;
+    std::vector<float> more(ranks * 2 + 2);
+    const View longer = view_of(more, {rows + 1, 2});
+    EXPECT_THROW((void)group.all_to_all(longer, more_to_itself, view, fits), ShapeError);
+    EXPECT_THROW((void)group.all_to_all(view, fits, longer, more_to_itself), ShapeError);
     std::vector<double> wide(ranks * 2);
     EXPECT_THROW((void)group.all_to_all(view, fits, view_of(wide, {rows, 2}), fits), DTypeError);
   });

@@ -334,6 +334,29 @@ TEST(Decode, DoesNotRejectARelationWithAKeyOfAnotherSectionThatHasNoValue) {
   EXPECT_THAT(message("optimizer: {learning_rate: x}"), Not(HasSubstr("exceeds")));
 }
 
+/// Names of one word are looked for in their own section only: they are too common elsewhere.
+TEST(Decode, DoesNotRejectARelationWithAShortKeyOfThisSectionThatHasNoValue) {
+  const auto relation = [](Fields& f) {
+    f.section("range", "", [](Fields& g) {
+      std::int64_t least = 0;
+      std::int64_t most = 0;
+      g.integer("least", least, "");
+      g.integer("most", most, "");
+      if (most < least) g.reject("most", "must not be below least");
+    });
+  };
+  const auto message = [&](const char* text) -> std::string {
+    try {
+      decode(Document::parse(text, "x.yaml"), relation);
+    } catch (const ConfigError& error) {
+      return error.what();
+    }
+    return "";
+  };
+  EXPECT_THAT(message("range: {least: 5, most: -5}"), HasSubstr("range.most: must not be below"));
+  EXPECT_THAT(message("range: {least: many, most: -5}"), Not(HasSubstr("must not be below")));
+}
+
 TEST(Decode, LeavesTheValueOfAListAloneWhenAnItemIsBad) {
   Data data;
   data.languages = {"kept"};

@@ -61,6 +61,16 @@ INSTANTIATE_TEST_SUITE_P(Rows, MixtureWeights,
                                            WeightsRow{{3, 3, 3, 1e300}},
                                            WeightsRow{std::vector<double>(100, 0.01)}));
 
+TEST(Mixture, WhatTinySourcesTakeIsTakenEvenly) {
+  std::vector<double> weights(62, 1e-9);
+  weights[10] = weights[50] = 1;
+  const MixtureOrder order(weights, 1);
+  const auto counts = counts_in(order, weights.size(), 0, MixtureOrder::kBlock);
+  for (std::size_t i = 0; i < weights.size(); ++i) {
+    EXPECT_EQ(counts[i], i == 10 || i == 50 ? (MixtureOrder::kBlock - 60) / 2 : 1) << i;
+  }
+}
+
 TEST(Mixture, ShortStretchesHaveTheirShareToo) {
   const MixtureOrder order(std::vector<double>{3, 1}, 2);
   const auto counts = counts_in(order, 2, 0, 400);

@@ -97,6 +97,19 @@ TEST(TokenShard, StoresWideVocabulariesAsInt32) {
   }
 }
 
+TEST(TokenShard, KeepsEveryDocumentOfAWideVocabulary) {
+  const ScratchFolder scratch;
+  const Documents documents{{70000, 1, 2}, {3}, {69999, 5}, {6, 7, 8, 9}};
+  const TokenShard shard(write_shard(scratch / "t", documents, 70001));
+  ASSERT_EQ(shard.documents(), 4);
+  EXPECT_THAT(all_tokens(shard), ElementsAre(70000, 1, 2, 3, 69999, 5, 6, 7, 8, 9));
+  for (std::int64_t d = 0; d < 4; ++d) {
+    std::vector<std::int32_t> tokens(documents[static_cast<std::size_t>(d)].size());
+    shard.read(shard.document_begin(d), tokens);
+    EXPECT_EQ(tokens, documents[static_cast<std::size_t>(d)]);
+  }
+}
+
 TEST(TokenShard, HoldsNoDocumentsOrOneToken) {
   const ScratchFolder scratch;
   const TokenShard none(write_shard(scratch / "none", {}, 10));

@@ -63,6 +63,21 @@ TEST(TokenStream, WithoutMaskIsOneStretch) {
   EXPECT_THAT(s.positions, ElementsAre(0, 1, 2, 3));
 }
 
+TEST(TokenStream, AnEndTokenOfZeroIsOne) {
+  const ScratchFolder scratch;
+  const auto shard =
+      std::make_shared<TokenShard>(write_shard(scratch / "s", {{1, 2, 0}, {3, 0}}, 100, 0));
+  for (const bool predicted : {true, false}) {
+    const TokenStream stream(shard, 0, 5,
+                             {.vocab_size = 10, .eod = 0, .predict_eod = predicted});
+    Sequence s(4);
+    stream.read_ring(0, s.view());
+    const std::int32_t end = predicted ? 0 : kNo;
+    EXPECT_THAT(s.targets, ElementsAre(2, end, 3, end));
+    EXPECT_THAT(s.starts, ElementsAre(0, 2));
+  }
+}
+
 TEST(TokenStream, WrapsAsOnARing) {
   const ScratchFolder scratch;
   const auto shard = shard_of(scratch, {{1, 2, kEod}, {3, kEod}});

@@ -44,6 +44,16 @@ TEST(Allocator, PeaksStartAgainFromWhatIsLive) {
   allocator.release(kept, 100, MemoryCategory::Optimizer);
 }
 
+TEST(Allocator, ASmallerBlockLowersNoPeak) {
+  Allocator allocator;
+  for (const std::int64_t bytes : {500, 900, 100}) {
+    allocator.release(allocator.allocate(bytes, MemoryCategory::Exchange), bytes,
+                      MemoryCategory::Exchange);
+  }
+  EXPECT_EQ(allocator.total().peak_bytes, 900);
+  EXPECT_EQ(allocator.account(MemoryCategory::Exchange).peak_bytes, 900);
+}
+
 TEST(Allocator, BlocksOfAnySizeAreAlignedWritableAndDistinct) {
   Allocator allocator;
   std::vector<std::pair<unsigned char*, std::int64_t>> blocks;

@@ -276,6 +276,10 @@ TEST(HuggingFaceConfig, RotarySpellings) {
       {R"(, "max_position_embeddings": 64, "rope_parameters": {"rope_type": "llama3", "factor": 32.0,
            "low_freq_factor": 2.0, "high_freq_factor": 8.0})",
        "llama3", 1e4, 32, 2, 8, 64},
+      {R"(, "max_position_embeddings": 64, "original_max_position_embeddings": 16,
+           "rope_scaling": {"rope_type": "llama3", "factor": 4.0,
+           "low_freq_factor": 2.0, "high_freq_factor": 8.0})",
+       "llama3", 1e4, 4, 2, 8, 16},
       {R"(, "partial_rotary_factor": 1.0, "rope_theta": 10000.0)", "default", 1e4, 1, 1, 4, 8192},
   };
   for (const RopeRow& row : rows) {

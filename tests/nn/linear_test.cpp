@@ -1,6 +1,7 @@
 #include "nn/linear.h"
 
 #include "autograd/gradcheck.h"
+#include "autograd/tape.h"
 #include "base/error.h"
 #include "support/context_test.h"
 #include "support/expect_close.h"
@@ -83,6 +84,35 @@ TEST_F(LinearModule, BackwardReachesInputWeightAndBias) {
       "",
       gradcheck([&](std::span<const Variable> in) { return std::vector{linear.forward(in[0])}; },
                 {&x, 1}, leaves));
+}
+
+TEST_F(LinearModule, GradientsOfSeveralPassesAddUpUntilCleared) {
+  Linear linear({.name = "l", .weight = {3, 4}, .bias = true});
+  fill(linear);
+  const auto pass = [&](const char* name) {
+    Tape tape;
+    Variable y;
+    {
+      const TapeScope scope(&tape);
+      y = linear.forward(Variable(random_tensor(name, {5, 4})));
+    }
+    const Tensor dy = random_tensor(std::string("d") + name, {5, 3});
+    tape.backward({&y, 1}, {&dy, 1});
+  };
+  for (Parameter* p : linear.parameters()) {
+    const auto alone = [&](const char* name) {
+      p->clear_written();
+      pass(name);
+      return p->gradient().to_vector();
+    };
+    const std::vector<double> sum = testing::naive::add(alone("a"), alone("b"));
+    p->clear_written();
+    pass("a");
+    pass("b");
+    EXPECT_TRUE(testing::close_to(p->gradient(), Tensor::from(sum, p->spec().shape, DType::F64),
+                                  DType::F64, 10))
+        << p->name();
+  }
 }
 
 TEST_F(LinearModule, RefusesAnotherWidth) {

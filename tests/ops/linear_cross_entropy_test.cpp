@@ -48,6 +48,47 @@ TEST_F(LinearCrossEntropyOp, EqualsTheLogarithmOfSoftmaxOverManyChunks) {
   EXPECT_TRUE(testing::close_to(head.loss.value(), expected, DType::F32, 30000));
 }
 
+/// 9000 columns make chunks of 192 rows: 400 rows are two whole chunks and a part of one.
+TEST_F(LinearCrossEntropyOp, GradientsOfManyChunksAreThoseOfTheWhole) {
+  constexpr std::size_t kRows = 400;
+  constexpr std::size_t kVocab = 9000;
+  constexpr std::size_t kWidth = 4;
+  const auto weight = random_leaf("weight", {kVocab, kWidth}, DType::F64);
+  const Variable x = Variable::input(random_tensor("x", {kRows, kWidth}));
+  const Tensor target = testing::random_ids("target", kRows, kVocab);
+  target.span<std::int32_t>()[7] = -100;
+  Tape tape;
+  Variable loss;
+  {
+    const TapeScope scope(&tape);
+    loss = ops::linear_cross_entropy(x, *weight, target, 0.5).loss;
+  }
+  tape.backward(loss);
+  const std::vector<double> logits = ops::linear(x, *weight).value().to_vector();
+  const std::vector<double> w = weight->value().to_vector();
+  const std::vector<double> rows = x.value().to_vector();
+  std::vector<double> dx(kRows * kWidth, 0.0);
+  std::vector<double> dw(kVocab * kWidth, 0.0);
+  for (std::size_t t = 0; t < kRows; ++t) {
+    const std::int32_t wanted = target.span<std::int32_t>()[t];
+    if (wanted < 0) continue;
+    double sum = 0.0;
+    for (std::size_t v = 0; v < kVocab; ++v) sum += std::exp(logits[t * kVocab + v]);
+    for (std::size_t v = 0; v < kVocab; ++v) {
+      const double hit = static_cast<std::size_t>(wanted) == v ? 1.0 : 0.0;
+      const double slope = 0.5 * (std::exp(logits[t * kVocab + v]) / sum - hit);
+      for (std::size_t d = 0; d < kWidth; ++d) {
+        dx[t * kWidth + d] += slope * w[v * kWidth + d];
+        dw[v * kWidth + d] += slope * rows[t * kWidth + d];
+      }
+    }
+  }
+  EXPECT_TRUE(testing::close_to(x.gradient(), Tensor::from(dx, x.shape(), DType::F64), DType::F64,
+                                kVocab));
+  EXPECT_TRUE(testing::close_to(weight->gradient(), Tensor::from(dw, {kVocab, kWidth}, DType::F64),
+                                DType::F64, kVocab));
+}
+
 TEST_F(LinearCrossEntropyOp, RefusesAGradientOtherThanOne) {
   const auto weight = random_leaf("weight", {6, 4});
   Tape tape;

@@ -115,9 +115,11 @@ TEST_F(Optimizers, DecayAndRateGoByKind) {
   OptimizerConfig config{.name = "adamw", .weight_decay = 0.2};
   config.no_decay = {"norm", "bias", "router"};
   config.groups = {{.kinds = {"expert", "router"}, .learning_rate_scale = 0.5, .weight_decay = 0.05},
-                   {.kinds = {"expert"}, .learning_rate_scale = 3.0}};
+                   {.kinds = {"expert"}, .learning_rate_scale = 3.0},
+                   {.kinds = {"embedding", "norm"}, .learning_rate_scale = 2.0}};
   EXPECT_EQ(config.decay_of(ParameterKind::Attention), 0.2);
   EXPECT_EQ(config.decay_of(ParameterKind::Norm), 0.0);
+  EXPECT_EQ(config.decay_of(ParameterKind::Embedding), 0.2);  // its group says nothing of decay
   EXPECT_EQ(config.decay_of(ParameterKind::Router), 0.05);  // a group overrules no_decay
   EXPECT_EQ(config.learning_rate_scale(ParameterKind::Expert), 0.5);  // the first group counts
   EXPECT_EQ(config.learning_rate_scale(ParameterKind::Head), 1.0);

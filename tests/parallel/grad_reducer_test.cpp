@@ -169,6 +169,22 @@ TEST(GradReducer, BucketSizeAndOverlapChangeNoBit) {
   });
 }
 
+/// From the last declared: 16, 48, 128, 16, 128 and 16 elements of 4 bytes, padded to 16.
+TEST(GradReducer, BucketsHoldAsManyBytesAsTheyMay) {
+  struct Row {
+    std::int64_t bytes, buckets;
+  };
+  for (const Row& row : std::initializer_list<Row>{
+           {1408, 1}, {1407, 2}, {600, 3}, {576, 3}, {575, 5}, {255, 6}, {1, 6}}) {
+    testing::run_ranks(1, [&](comm::Group& world) {
+      const mesh::ProcessMesh mesh(mesh::MeshLayout({}, 1), world);
+      const Parameters parameters(mesh);
+      const GradReducer reducer(parameters.all(), mesh, {.bucket_bytes = row.bytes});
+      EXPECT_EQ(reducer.bucket_count(), row.buckets) << row.bytes << " bytes";
+    });
+  }
+}
+
 TEST(GradReducer, AParameterWithoutUseIsExactlyZeroWhateverWasThere) {
   on_each_layout([](const mesh::ProcessMesh& mesh) {
     for (const bool overlap : {true, false}) {

@@ -124,6 +124,19 @@ TEST_F(LoopTest, RecordsEveryStepWithItsSpeed) {
   EXPECT_EQ(run.trainer.state().cursor.samples_consumed, 12);
 }
 
+/// The time left is told from steps and pauses that do not overlap: together they are no longer
+/// than the run.
+TEST_F(LoopTest, TheTimeLeftCountsNoSecondTwice) {
+  SmallRun run;
+  run.context.write.folder = Path();
+  run.context.total_steps = 20;
+  const Stopwatch watch;
+  run_loop(run.context);
+  const double whole = watch.seconds();
+  const double last_eta = run.records[18].eta_seconds;  // of one step, from the 19 before
+  EXPECT_LE(19 * last_eta, whole * (1 + testing::tolerance(DType::F64, 20)));
+}
+
 TEST_F(LoopTest, WithoutAFolderNothingIsSaved) {
   SmallRun run;
   run.context.write.folder = Path();
@@ -142,6 +155,7 @@ TEST_F(LoopTest, SavesWhenDueAndAtTheEndOnce) {
     run.context.checkpoint.interval = row.interval;
     run_loop(run.context);
     EXPECT_EQ(run.messages.size(), row.saves) << "interval " << row.interval;
+    ASSERT_FALSE(run.saved().empty());
     EXPECT_EQ(checkpoint::open_checkpoint(run.folder / *run.saved().rbegin())->step(), 6);
   }
 }
@@ -194,6 +208,7 @@ TEST_F(LoopTest, AStopIsAgreedSavedAndTold) {
   EXPECT_EQ(run_loop(run.context).end, LoopEnd::Stopped);
   EXPECT_EQ(run.records.size(), 1U) << "the step under way is finished";
   ASSERT_EQ(run.messages.size(), 1U);
+  ASSERT_EQ(run.saved().size(), 1U);
   EXPECT_EQ(checkpoint::open_checkpoint(run.folder / *run.saved().begin())->step(), 1);
 }
 

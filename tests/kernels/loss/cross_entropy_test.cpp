@@ -126,6 +126,31 @@ TEST(CrossEntropy, TakesExtremeLogits) {
       });
 }
 
+/// Wherever the largest logit stands it is found: else its exponential would overflow.
+TEST(CrossEntropy, TakesALargeLogitAtEveryColumn) {
+  constexpr std::int64_t kColumns = 150;
+  constexpr double kLarge = 2000.0;
+  for (const DType dtype : {DType::F32, DType::F64}) {
+    Array logits = Array::random(dtype, {kColumns, kColumns}, 4);
+    Array target(DType::I32, {kColumns});
+    std::vector<double> expected;
+    for (std::int64_t r = 0; r < kColumns; ++r) {
+      logits.set(r * kColumns + r, kLarge);
+      const std::int64_t other = (r + 1) % kColumns;
+      target.set(r, static_cast<double>(other));
+      expected.push_back(kLarge - logits.at(r, other));
+    }
+    everywhere(
+        std::string(to_string(dtype)),
+        [&](Stream& stream) {
+          Array loss(dtype, {kColumns});
+          cross_entropy(stream, {logits.view(), target.view(), loss.view(), {}, 1.0});
+          return std::vector<Array>{loss};
+        },
+        [&](const std::vector<Array>& out) { expect_close("loss", out[0], expected); });
+  }
+}
+
 TEST(CrossEntropy, PassesNanOnUnlessNotCounted) {
   Array logits = Array::random(DType::F32, {2, 40}, 3);
   logits.set(7, std::nan(""));
