@@ -3,7 +3,6 @@
 #   experiment NAME          starts or continues the experiment whose files stand under runs/NAME
 #   train RUN OVERRIDE...    trains runs/NAME/RUN from $config unless it is done; a stopped run goes on from its checkpoint
 #   result RUN KEY           a figure of a finished run, from results.jsonl
-#   done_since               seconds of training of all finished runs
 . launch/environment.sh
 
 say() { printf '%s  %s\n' "$(date +%H:%M:%S)" "$*"; }
@@ -27,9 +26,21 @@ experiment() {
   flock -n 9 || { echo "$1: is running already in $root" >&2; exit 73; }
 }
 
+# The processor as /proc/cpuinfo names it, and the best instructions it has for us.
+cpu_name() {
+  local isa
+  isa=$(grep -m1 -ow -e avx512_bf16 /proc/cpuinfo || grep -m1 -ow -e avx512f /proc/cpuinfo || echo avx2)
+  echo "$(grep -m1 'model name' /proc/cpuinfo | sed 's/.*: //') ($isa)"
+}
+
 is_done() { grep -q "\"run\": *\"$1\"" "$results"; }
 
 result() { grep "\"run\": *\"$1\"" "$results" | tail -n 1 | grep -o "\"$2\": *[-0-9.e+]*" | sed 's/.*: *//'; }
+
+# The processors and the commits of all finished runs.
+distinct() { grep -o "\"$1\": *\"[^\"]*\"" "$results" | sed 's/.*": *"//; s/"$//' | sort -u | paste -sd, - | sed 's/,/, /g'; }
+cpus() { distinct cpu; }
+commits() { distinct commit; }
 
 # One line a finished run; nothing is ever rewritten.
 append_result() {
@@ -38,7 +49,7 @@ append_result() {
     "$1" "$(last_of "$metrics" tokens)" "$(sum_of "$metrics" step_seconds)" \
     "$(grep -o '"loss": *[-0-9.e+]*' "$metrics" | head -n 1 | sed 's/.*: *//')" "$(last_of "$metrics" eval_loss)" \
     "$(git rev-parse --short HEAD 2>/dev/null || echo unknown)" \
-    "$(grep -m1 'model name' /proc/cpuinfo | sed 's/.*: //')" >>"$results"
+    "$(cpu_name)" >>"$results"
 }
 
 train() {
@@ -62,7 +73,13 @@ train() {
 }
 
 # curve NAME: the metrics files of all runs NAME or NAME-s<seed>, comma separated.
-curve() { ls "$root/$1/metrics.jsonl" "$root/$1"-s[0-9]*/metrics.jsonl 2>/dev/null | paste -sd, -; }
+curve() {
+  local file files=()
+  for file in "$root/$1/metrics.jsonl" "$root/$1"-s[0-9]*/metrics.jsonl; do
+    [ -f "$file" ] && files+=("$file")
+  done
+  (IFS=,; echo "${files[*]}")
+}
 
 # The first token count at which the mean held-out loss of the runs $1 is at most $2.
 tokens_to_reach() {
