@@ -3,6 +3,7 @@
 #include "base/check.h"
 #include "base/error.h"
 #include "base/format.h"
+#include "device/activity.h"
 
 namespace moe {
 namespace {
@@ -13,7 +14,9 @@ template <class T>
 void add_typed(const Tensor& target, const Tensor& source) {
   T* to = target.view().as<T>();
   const T* from = source.view().as<T>();
-  current_context().stream.pool().parallel_ranges(
+  Stream& stream = current_context().stream;
+  const ActivitySpan span(stream, "autograd", "accumulate");
+  stream.pool().parallel_ranges(
       target.numel(), kGrain, [&](std::int64_t begin, std::int64_t end) {
         for (std::int64_t i = begin; i < end; ++i) {
           if constexpr (std::is_same_v<T, BFloat16>) {

@@ -10,6 +10,8 @@
 
 namespace moe {
 
+class ActivityObserver;
+
 class Stream {
  public:
   /// A CPU stream of `threads` threads that runs kernels compiled for `isa`.
@@ -19,10 +21,20 @@ class Stream {
   CpuIsa isa() const { return isa_; }
   WorkerPool& pool() const { return *pool_; }
 
+  /// Told of every kernel that ran here and of waits (device/activity.h); null for nobody. Outlives its use.
+  void observe(ActivityObserver* observer) { observer_ = observer; }
+  ActivityObserver* observer() const { return observer_; }
+
  private:
+  friend class ActivitySpan;
+  friend class ActivityPart;
+
   Device device_;
   std::unique_ptr<WorkerPool> pool_;
   CpuIsa isa_;
+  ActivityObserver* observer_ = nullptr;
+  const char* part_ = nullptr;
+  bool busy_ = false;
 };
 
 }  // namespace moe

@@ -25,7 +25,8 @@ void LoggingConfig::fields(config::Fields& f) {
   f.number("flush_seconds", flush_seconds, "TensorBoard files are written out this often",
            {.min = 0});
   f.boolean("profile", profile,
-            "write a timeline of the run to trace.json, for Perfetto or chrome://tracing");
+            "where the time of a step goes: a table at the end, profile.json, and a timeline trace.json for Perfetto or "
+            "chrome://tracing");
 }
 
 }  // namespace moe::metrics

@@ -18,7 +18,7 @@ struct LoggingConfig {
   std::int64_t interval = 1;       ///< steps between console lines and TensorBoard points
   std::string progress = "auto";   ///< the bar: auto (on a terminal), always, never
   double flush_seconds = 10;       ///< TensorBoard files are written out this often
-  bool profile = false;            ///< write trace.json
+  bool profile = false;            ///< where the time goes: trace.json, profile.json
   std::map<std::string, bool, std::less<>> sinks;  ///< by name; all on
 
   bool writes(std::string_view sink) const;

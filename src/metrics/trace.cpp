@@ -100,6 +100,10 @@ Trace::Trace(const Path& path, int rank) {
 
 Trace::~Trace() { close(); }
 
+void Trace::add_span(const char* name, double start, double end) {
+  if (recorder_) recorder_->add_span(name, start, end);
+}
+
 void Trace::counter(const char* name, double value) {
   if (recorder_) recorder_->add_counter(name, value);
 }

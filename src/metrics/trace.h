@@ -52,6 +52,8 @@ class Trace {
 
   /// `name` must outlive the trace: a literal.
   TraceSpan span(const char* name) { return {enabled() ? this : nullptr, name}; }
+  /// A span that was timed elsewhere, by monotonic_seconds().
+  void add_span(const char* name, double start, double end);
   /// A value over time, drawn as a graph.
   void counter(const char* name, double value);
   /// Names the calling thread in the timeline.

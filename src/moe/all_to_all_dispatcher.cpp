@@ -2,6 +2,7 @@
 
 #include <vector>
 
+#include "device/activity.h"
 #include "moe/route_order.h"
 #include "ops/all_to_all.h"
 
@@ -38,6 +39,7 @@ Arrival exchange_counts(const Tensor& offset_E1, comm::Group& group) {
             {arrival.local_experts, 1}};
   View receive = send;
   receive.data = arrival.counts.data();
+  const ActivitySpan span(current_context().stream, "wait", "row_counts");
   group.all_to_all(send, rows, receive, rows).wait();
   return arrival;
 }

@@ -5,6 +5,7 @@
 
 #include "autograd/tape.h"
 #include "base/check.h"
+#include "device/activity.h"
 
 namespace moe::ops {
 
@@ -20,6 +21,11 @@ struct RowExchange::State {
 };
 
 namespace {
+
+void wait_for(const comm::Work& work) {
+  const ActivitySpan span(current_context().stream, "wait", "all_to_all");
+  work.wait();
+}
 
 std::int64_t total(const std::vector<std::int64_t>& rows) {
   return std::accumulate(rows.begin(), rows.end(), std::int64_t{0});
@@ -46,7 +52,7 @@ RowExchange start_all_to_all(const Variable& x, const RowCounts& counts, comm::G
   state->in_flight = Tape::current()->record_one(
       "start_all_to_all", std::move(received),
       [slot = x.slot(), state](const Tensor& dx) {
-        state->home_work.wait();
+        wait_for(state->home_work);
         state->home_send = Tensor();
         state->home_receive = Tensor();
         if (slot) slot->accumulate(dx);
@@ -56,7 +62,7 @@ RowExchange start_all_to_all(const Variable& x, const RowCounts& counts, comm::G
 
 Variable finish_all_to_all(const RowExchange& exchange) {
   RowExchange::State& state = exchange.state();
-  state.work.wait();
+  wait_for(state.work);
   state.send = Tensor();
   const Variable arrived = std::exchange(state.in_flight, Variable());
   if (!arrived.requires_gradient()) return arrived;

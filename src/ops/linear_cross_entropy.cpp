@@ -4,6 +4,7 @@
 
 #include "autograd/tape.h"
 #include "base/check.h"
+#include "device/activity.h"
 #include "kernels/elementwise/arithmetic.h"
 #include "kernels/gemm/gemm.h"
 #include "kernels/loss/cross_entropy.h"
@@ -34,6 +35,7 @@ class ChunkedHead {
   }
 
   Tensor run(const Tensor& dx_TD, bool weight_gradient) {
+    const ActivityPart part(current_context().stream, "lm_head");
     Tensor loss_T = Tensor::empty({x_TD_.dim(0)}, logit_dtype_);
     for (std::int64_t begin = 0; begin < x_TD_.dim(0); begin += rows_) {
       const std::int64_t count = std::min(rows_, x_TD_.dim(0) - begin);

@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "base/clock.h"
+#include "device/activity.h"
 #include "optim/gradient_sums.h"
 
 namespace moe::parallel {
@@ -114,12 +115,24 @@ void GradReducer::start(Bucket& bucket) {
 void GradReducer::finish() {
   for (; next_to_start_ < buckets_.size(); ++next_to_start_) start(*buckets_[next_to_start_]);
   const Stopwatch watch;
+  const ActivitySpan span(current_context().stream, "wait", "gradient_sum");
   for (const auto& bucket : buckets_) {
     bucket->work.wait();
     reduce_seconds_ += bucket->work.elapsed();
     bucket->work = comm::Work();
   }
   wait_seconds_ = watch.seconds();
+}
+
+double GradReducer::seconds_alone() {
+  mesh_.world().barrier().wait();
+  const Stopwatch watch;
+  for (const auto& bucket : buckets_) bucket->work = bucket->group->all_reduce_sum(bucket->buffer.view());
+  for (const auto& bucket : buckets_) {
+    bucket->work.wait();
+    bucket->work = comm::Work();
+  }
+  return watch.seconds();
 }
 
 double GradReducer::gradient_norm() {
@@ -133,6 +146,7 @@ double GradReducer::gradient_norm() {
     const Tensor owned = parameter->gradient().window(mine.flat_begin, {mine.numel()});
     total.span<double>()[0] += optim::sum_of_squares(owned);
   }
+  const ActivitySpan span(current_context().stream, "wait", "gradient_norm");
   mesh_.group(mesh::Purpose::SumGradNorm).all_reduce_sum(total.view()).wait();
   return std::sqrt(total.item());
 }

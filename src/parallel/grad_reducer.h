@@ -48,6 +48,8 @@ class GradReducer {
   /// Seconds of the last step spent waiting for sums, and seconds the sums themselves took.
   double wait_seconds() const { return wait_seconds_; }
   double reduce_seconds() const { return reduce_seconds_; }
+  /// Seconds the sums of all buckets take when nothing else runs. Collective; the gradients are lost.
+  double seconds_alone();
   std::int64_t bucket_count() const { return static_cast<std::int64_t>(buckets_.size()); }
 
  private:

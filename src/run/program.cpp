@@ -4,6 +4,7 @@
 #include <csignal>
 #include <cstdlib>
 #include <exception>
+#include <filesystem>
 #include <thread>
 
 #include "base/error.h"
@@ -31,6 +32,10 @@ int tell_failure() {
   } catch (const std::bad_alloc&) {
     log_error("out of memory. HINT: lower training.micro_batch_size or training.sequence_length");
     return OutOfMemory("").exit_code();
+  } catch (const std::filesystem::filesystem_error& error) {
+    log_error(format("{}: {}. HINT: check that the folders above it exist and may be written", error.path1().string(),
+                     error.code().message()));
+    return DataError("").exit_code();
   } catch (const std::exception& error) {
     log_error(format("unexpected failure: {}; this is a bug in moe-train", error.what()));
     return InternalError("").exit_code();
@@ -68,6 +73,8 @@ bool is_told_elsewhere(comm::World& world) {
   } catch (const ConfigError&) {
     return true;
   } catch (const DataError&) {
+    return true;
+  } catch (const std::filesystem::filesystem_error&) {
     return true;
   } catch (const CheckpointError&) {
     return true;

@@ -180,11 +180,7 @@ class TrainRun {
                                  .resume_step = state_.step,
                                  .config = config_.logging});
     }
-    if (config_.logging.profile) {
-      const std::string file =
-          world_.size() == 1 ? "trace.json" : format("trace.{}.json", world_.rank());
-      trace_ = std::make_unique<metrics::Trace>(config_.folder() / file, world_.rank());
-    }
+    if (config_.logging.profile) start_profile();
     double roof = measure_gemm_roof();
     comm::sum_over(world_.group(), {&roof, 1});
     current_context().allocator.reset_peaks();
@@ -201,6 +197,7 @@ class TrainRun {
                                    .attachments = tokenizer_attachments()},
             .sinks = &sinks_,
             .trace = trace_.get(),
+            .profile = profile_.get(),
             .flops_per_token =
                 training_flops_per_token(config_.model, config_.training.sequence_length),
             .roof_flops = roof,
@@ -213,9 +210,29 @@ class TrainRun {
     return save_tokenizer_files(*data_.tokenizer, config_.folder());
   }
 
+  /// Of several ranks each writes its own files.
+  Path profile_file(std::string_view stem) const {
+    return config_.folder() / (world_.size() == 1 ? format("{}.json", stem) : format("{}.{}.json", stem, world_.rank()));
+  }
+
+  void start_profile() {
+    trace_ = std::make_unique<metrics::Trace>(profile_file("trace"), world_.rank());
+    profile_ = std::make_unique<metrics::Profile>(*trace_);
+    current_context().stream.observe(profile_.get());
+  }
+
+  void finish_profile() {
+    if (!profile_) return;
+    current_context().stream.observe(nullptr);
+    trace_->close();
+    if (world_.size() > 1) profile_->set_gradient_sum_alone(state_.reducer->seconds_alone());
+    write_file_atomically(profile_file("profile"), profile_->json());
+    say(profile_->table());
+  }
+
   void finish(const train::LoopResult& result) {
     sinks_.close();
-    if (trace_) trace_->close();
+    finish_profile();
     if (!is_root()) return;
     metrics::write_loss_chart(config_.folder() / "metrics.jsonl", config_.folder() / "loss.svg",
                               config_.name);
@@ -233,6 +250,7 @@ class TrainRun {
   std::unique_ptr<data::Loader> loader_;
   metrics::SinkSet sinks_;
   std::unique_ptr<metrics::Trace> trace_ = std::make_unique<metrics::Trace>();
+  std::unique_ptr<metrics::Profile> profile_;
 };
 
 }  // namespace

@@ -81,6 +81,7 @@ LoopResult run_loop(LoopContext& context) {
   bool saved = true;
   while (state.step < context.total_steps && outcome.end == LoopEnd::Finished) {
     const Stopwatch watch;
+    if (context.profile != nullptr) context.profile->begin_step();
     const data::StepBatches batches = context.loader->next_step();
     const double data_wait = watch.seconds();
     RoutingStatistics routing(state.model->config());
@@ -89,6 +90,7 @@ LoopResult run_loop(LoopContext& context) {
     state.cursor = context.loader->cursor();
     const double seconds = watch.seconds();
     meter.add_step(result.tokens, seconds);
+    if (context.profile != nullptr) context.profile->end_step(seconds, data_wait);
 
     metrics::StepRecord record = make_record(context, result, routing, meter, seconds);
     record.data_wait_seconds = data_wait;

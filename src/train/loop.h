@@ -8,6 +8,7 @@
 #include "checkpoint/checkpoint_config.h"
 #include "checkpoint/writer.h"
 #include "metrics/meters.h"
+#include "metrics/profile.h"
 #include "metrics/sink_set.h"
 #include "train/evaluate.h"
 #include "train/persistence.h"
@@ -28,6 +29,7 @@ struct LoopContext {
   CheckpointContext checkpoint_context;
   metrics::SinkSet* sinks = nullptr;   ///< empty on ranks other than 0
   metrics::Trace* trace = nullptr;
+  metrics::Profile* profile = nullptr;  ///< null: nobody asks where the time goes
   double flops_per_token = 0.0;
   double roof_flops = 0.0;             ///< GEMM FLOP/s of all ranks together; 0: unknown
   const std::atomic<bool>* stop = nullptr;  ///< set by a signal on any rank

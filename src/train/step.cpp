@@ -7,6 +7,7 @@
 #include "autograd/tape.h"
 #include "base/error.h"
 #include "base/format.h"
+#include "device/activity.h"
 #include "kernels/optim/adamw.h"
 #include "train/model_input.h"
 
@@ -36,11 +37,17 @@ struct StepCounts {
   }
 };
 
+/// Also where ranks that are ahead wait for the others.
+void sum_over_ranks(comm::Group& group, std::span<double> numbers) {
+  const ActivitySpan span(current_context().stream, "wait", "loss_sum");
+  comm::sum_over(group, numbers);
+}
+
 StepCounts count(const data::StepBatches& batches, comm::Group& group) {
   double values[] = {static_cast<double>(batches.target_count),
                      static_cast<double>(tokens_of(batches)),
                      static_cast<double>(batches.micro_batches.size())};
-  comm::sum_over(group, values);
+  sum_over_ranks(group, values);
   return {values[0], values[1], values[2]};
 }
 
@@ -112,7 +119,7 @@ StepResult run_step(TrainState& state, const data::StepBatches& batches,
     const auto span = trace.span("reduce_wait");
     state.reducer->finish();
   }
-  comm::sum_over(group, shares);
+  sum_over_ranks(group, shares);
   StepResult result{.loss = shares[0], .balance_loss = shares[1], .z_loss = shares[2]};
   const auto span = trace.span("update");
   update(state, result);

@@ -198,6 +198,13 @@ std::vector<Row> file_rows() {
          return train(place, small_config(), "model.hidden_size=64 checkpoint.resume=elsewhere/good");
        },
        kConfig, {"model.hidden_size: 32 -> 64"}},
+      {"OutputBelowAFile",
+       [](const Workplace& place) {
+         place.prepare_data();
+         place.write("taken", "a file");
+         return train(place, small_config(), "output=taken");
+       },
+       kFile, {"taken/", "Not a directory", "HINT"}},
       {"EvaluateNothing", [](const Workplace&) { return std::string("moe-eval nowhere"); }, kFile, {"nowhere"}},
       {"GenerateFromNothing",
        [](const Workplace&) { return std::string("moe-generate nowhere --prompt a"); }, kFile, {"nowhere"}},

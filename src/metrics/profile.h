@@ -1,0 +1,66 @@
+/// Where the time of a run's steps goes: seconds by kernel and by wait, as a table and beside it in the timeline.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <tuple>
+#include <vector>
+
+#include "device/activity.h"
+#include "metrics/trace.h"
+
+namespace moe::metrics {
+
+/// @invariant the first step warms up and is not counted; activities between steps (evaluation, saving) go to the
+///   timeline alone; the rows of a step and `other` add up to its seconds
+/// @thread the rank's computing thread
+class Profile final : public ActivityObserver {
+ public:
+  /// Every activity also becomes a span of `trace`, which outlives this.
+  explicit Profile(Trace& trace) : trace_(trace) {}
+
+  void ended(const Activity& activity) override;
+
+  void begin_step();
+  void end_step(double seconds, double data_wait_seconds);
+
+  /// Seconds the gradient sums take when nothing else runs, to set the waiting beside.
+  void set_gradient_sum_alone(double seconds) { gradient_sum_alone_ = seconds; }
+
+  struct Row {
+    std::string name;  ///< "lm_head gemm", "moe top_k_router", "wait all_to_all", "other"
+    std::int64_t calls = 0;
+    double seconds = 0.0;
+  };
+  std::int64_t steps() const { return steps_; }
+  double seconds() const { return seconds_; }
+  /// Of all counted steps, most seconds first.
+  std::vector<Row> rows() const;
+
+  /// For people: milliseconds and calls a step, share of the step.
+  std::string table() const;
+  /// Seconds a step of waiting for gradient sums.
+  double gradient_sum_wait() const;
+  /// {"steps", "step_seconds", "activities": [{"name", "calls", "seconds", "share"}], and with several ranks
+  /// "gradient_sum_wait", "gradient_sum_alone"}, figures a step.
+  std::string json() const;
+
+ private:
+  struct Sum {
+    std::int64_t calls = 0;
+    double seconds = 0.0;
+  };
+  using Key = std::tuple<const char*, const char*, const char*>;  // part, family, name: literals
+
+  Trace& trace_;
+  bool in_step_ = false;
+  bool warm_ = false;
+  std::map<Key, Sum> sums_;
+  std::int64_t steps_ = 0;
+  double seconds_ = 0.0;
+  double data_wait_seconds_ = 0.0;
+  double gradient_sum_alone_ = 0.0;
+};
+
+}  // namespace moe::metrics
