@@ -19,6 +19,8 @@ int main(int argc, char** argv) {
   app.add_option("--data", options.data, "PREFIX of held-out token shards; default: the run's own");
   app.add_option("--batch-size", options.batch_size, "sequences a rank reads at a time")
       ->check(CLI::PositiveNumber);
+  app.add_option("--sequence-length", options.sequence_length, "tokens of a sequence; default: as the run")
+      ->check(CLI::PositiveNumber);
   app.add_option("--expert", options.expert, "ranks the experts are spread over")
       ->check(CLI::PositiveNumber);
   app.add_option("--dtype", options.compute_dtype, "f32 or bf16; default: as the run")

@@ -26,4 +26,24 @@ ModelConfig with_fewer_experts(const std::string& stage, const ModelConfig& sour
   return config;
 }
 
+ModelConfig FewerExperts::grow(const ModelConfig& source) const {
+  return with_fewer_experts(stage_, source, experts_, choices_);
+}
+
+bool FewerExperts::keeps_function(const ModelConfig& source) const {
+  const ModelConfig config = grow(source);
+  return config.num_experts == source.num_experts &&
+         config.num_experts_per_tok == source.num_experts_per_tok;
+}
+
+std::shared_ptr<const checkpoint::TensorSource> FewerExperts::apply(
+    const ModelSource& source, const StageContext& context) const {
+  const ModelConfig config = grow(source.config);
+  auto result = std::make_shared<ComputedSource>(
+      format("{} ({})", source.weights->description(), stage_), source.weights);
+  if (config.num_experts < source.config.num_experts) add_layers(*result, source, config, context);
+  result->keep_others(config);
+  return result;
+}
+
 }  // namespace moe::growth

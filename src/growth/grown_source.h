@@ -32,6 +32,8 @@ class GrownSource : public checkpoint::TensorSource {
   GrownSource(std::string description, std::shared_ptr<const checkpoint::TensorSource> source)
       : description_(std::move(description)), source_(std::move(source)) {}
 
+  const checkpoint::TensorSource& from() const { return *source_; }
+
   void add(const std::string& name, checkpoint::TensorInfo info,
            std::shared_ptr<const TensorRecipe> recipe);
 

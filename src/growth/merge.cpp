@@ -169,37 +169,23 @@ class MergedLayer {
   std::vector<std::once_flag> found_;
 };
 
-class Merge : public Stage {
+class Merge : public FewerExperts {
  public:
-  explicit Merge(MergeConfig options) : options_(std::move(options)) {}
+  explicit Merge(MergeConfig options)
+      : FewerExperts("merge", options.num_experts, options.num_experts_per_tok),
+        options_(std::move(options)) {}
 
   std::string method() const override { return options_.method; }
 
-  ModelConfig grow(const ModelConfig& source) const override {
-    return with_fewer_experts("merge", source, options_.num_experts, options_.num_experts_per_tok);
-  }
-
-  bool keeps_function(const ModelConfig& source) const override {
-    const ModelConfig config = grow(source);
-    return config.num_experts == source.num_experts &&
-           config.num_experts_per_tok == source.num_experts_per_tok;
-  }
-
-  std::shared_ptr<const checkpoint::TensorSource> apply(
-      const ModelSource& source, const StageContext& context) const override {
-    const ModelConfig config = grow(source.config);
-    auto result = std::make_shared<ComputedSource>(
-        format("{} (merge)", source.weights->description()), source.weights);
-    if (config.num_experts < source.config.num_experts) {
-      const auto measures =
-          calibrate(source, calibration_tokens(options_.calibration, source.config, context),
-                    {.mean_output = true});
-      for (const auto& [layer, measure] : measures) {
-        add_layer(*result, source, config, layer, groups_of(measure));
-      }
+ protected:
+  void add_layers(ComputedSource& result, const ModelSource& source, const ModelConfig& config,
+                  const StageContext& context) const override {
+    const auto measures =
+        calibrate(source, calibration_tokens(options_.calibration, source.config, context),
+                  {.mean_output = true});
+    for (const auto& [layer, measure] : measures) {
+      add_layer(result, source, config, layer, groups_of(measure));
     }
-    result->keep_others(config);
-    return result;
   }
 
  private:

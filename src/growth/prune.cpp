@@ -41,39 +41,25 @@ std::vector<std::int64_t> most_salient(const std::vector<double>& saliency, std:
 
 namespace {
 
-class Prune : public Stage {
+class Prune : public FewerExperts {
  public:
-  explicit Prune(PruneConfig options) : options_(std::move(options)) {}
+  explicit Prune(PruneConfig options)
+      : FewerExperts("prune", options.num_experts, options.num_experts_per_tok),
+        options_(std::move(options)) {}
 
   std::string method() const override { return options_.method; }
 
-  ModelConfig grow(const ModelConfig& source) const override {
-    return with_fewer_experts("prune", source, options_.num_experts, options_.num_experts_per_tok);
-  }
-
-  bool keeps_function(const ModelConfig& source) const override {
-    const ModelConfig config = grow(source);
-    return config.num_experts == source.num_experts &&
-           config.num_experts_per_tok == source.num_experts_per_tok;
-  }
-
-  std::shared_ptr<const checkpoint::TensorSource> apply(
-      const ModelSource& source, const StageContext& context) const override {
-    const ModelConfig config = grow(source.config);
-    auto result = std::make_shared<ComputedSource>(
-        format("{} (prune)", source.weights->description()), source.weights);
-    if (config.num_experts < source.config.num_experts) {
-      const auto measures = calibrate(
-          source, calibration_tokens(options_.calibration, source.config, context));
-      for (const auto& [layer, measure] : measures) {
-        const auto kept = most_salient(reap_saliency(measure), config.num_experts);
-        keep(*result, source, layer, "router", ParameterKind::Router, kept);
-        keep(*result, source, layer, "experts.gate_up", ParameterKind::Expert, kept);
-        keep(*result, source, layer, "experts.down", ParameterKind::Expert, kept);
-      }
+ protected:
+  void add_layers(ComputedSource& result, const ModelSource& source, const ModelConfig& config,
+                  const StageContext& context) const override {
+    const auto measures = calibrate(
+        source, calibration_tokens(options_.calibration, source.config, context));
+    for (const auto& [layer, measure] : measures) {
+      const auto kept = most_salient(reap_saliency(measure), config.num_experts);
+      keep(result, source, layer, "router", ParameterKind::Router, kept);
+      keep(result, source, layer, "experts.gate_up", ParameterKind::Expert, kept);
+      keep(result, source, layer, "experts.down", ParameterKind::Expert, kept);
     }
-    result->keep_others(config);
-    return result;
   }
 
  private:

@@ -65,18 +65,27 @@ std::string Profile::table() const {
                    static_cast<double>(row.calls) / steps, row.name);
   }
   if (gradient_sum_alone_ > 0.0) {
+    const double wait = seconds_a_step("wait gradient_sum");
     text += format("\nwaiting for gradient sums: {:.2f} ms a step, {:.0f} % of the {:.2f} ms they take alone",
-                   1e3 * gradient_sum_wait(), 100.0 * gradient_sum_wait() / gradient_sum_alone_, 1e3 * gradient_sum_alone_);
+                   1e3 * wait, 100.0 * wait / gradient_sum_alone_, 1e3 * gradient_sum_alone_);
+  }
+  if (bandwidth_ > 0.0 && optimizer_bandwidth() > 0.0) {
+    text += format("\noptimizer: {:.1f} GB/s, {:.0f} % of the memory bandwidth measured here ({:.1f} GB/s)",
+                   1e-9 * optimizer_bandwidth(), 100.0 * optimizer_bandwidth() / bandwidth_, 1e-9 * bandwidth_);
   }
   return text;
 }
 
-double Profile::gradient_sum_wait() const {
-  double seconds = 0.0;
+double Profile::seconds_a_step(std::string_view name) const {
   for (const Row& row : rows()) {
-    if (row.name == "wait gradient_sum") seconds += row.seconds;
+    if (row.name == name) return row.seconds / std::max(1.0, static_cast<double>(steps_));
   }
-  return seconds / std::max(1.0, static_cast<double>(steps_));
+  return 0.0;
+}
+
+double Profile::optimizer_bandwidth() const {
+  const double seconds = seconds_a_step("optim adamw");
+  return seconds > 0.0 ? optimizer_bytes_ / seconds : 0.0;
 }
 
 std::string Profile::json() const {
@@ -90,8 +99,12 @@ std::string Profile::json() const {
                                  {"share", seconds_ > 0 ? row.seconds / seconds_ : 0.0}});
   }
   if (gradient_sum_alone_ > 0.0) {
-    all["gradient_sum_wait"] = gradient_sum_wait();
+    all["gradient_sum_wait"] = seconds_a_step("wait gradient_sum");
     all["gradient_sum_alone"] = gradient_sum_alone_;
+  }
+  if (bandwidth_ > 0.0) {
+    all["optimizer_bandwidth"] = optimizer_bandwidth();
+    all["memory_bandwidth"] = bandwidth_;
   }
   return all.dump(2) + "\n";
 }

@@ -28,6 +28,12 @@ class Profile final : public ActivityObserver {
   /// Seconds the gradient sums take when nothing else runs, to set the waiting beside.
   void set_gradient_sum_alone(double seconds) { gradient_sum_alone_ = seconds; }
 
+  /// What the optimizer's passes over memory are set beside: bytes it moves a step, and bytes a second measured here.
+  void set_memory(double optimizer_bytes, double bandwidth) {
+    optimizer_bytes_ = optimizer_bytes;
+    bandwidth_ = bandwidth;
+  }
+
   struct Row {
     std::string name;  ///< "lm_head gemm", "moe top_k_router", "wait all_to_all", "other"
     std::int64_t calls = 0;
@@ -40,10 +46,10 @@ class Profile final : public ActivityObserver {
 
   /// For people: milliseconds and calls a step, share of the step.
   std::string table() const;
-  /// Seconds a step of waiting for gradient sums.
-  double gradient_sum_wait() const;
-  /// {"steps", "step_seconds", "activities": [{"name", "calls", "seconds", "share"}], and with several ranks
-  /// "gradient_sum_wait", "gradient_sum_alone"}, figures a step.
+  /// Seconds a step of one row; 0 for a name that is not there.
+  double seconds_a_step(std::string_view name) const;
+  /// {"steps", "step_seconds", "activities": [{"name", "calls", "seconds", "share"}], and where measured
+  /// "gradient_sum_wait", "gradient_sum_alone", "optimizer_bandwidth", "memory_bandwidth"}, figures a step.
   std::string json() const;
 
  private:
@@ -51,6 +57,7 @@ class Profile final : public ActivityObserver {
     std::int64_t calls = 0;
     double seconds = 0.0;
   };
+  double optimizer_bandwidth() const;
   using Key = std::tuple<const char*, const char*, const char*>;  // part, family, name: literals
 
   Trace& trace_;
@@ -61,6 +68,8 @@ class Profile final : public ActivityObserver {
   double seconds_ = 0.0;
   double data_wait_seconds_ = 0.0;
   double gradient_sum_alone_ = 0.0;
+  double optimizer_bytes_ = 0.0;
+  double bandwidth_ = 0.0;
 };
 
 }  // namespace moe::metrics

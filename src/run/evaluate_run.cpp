@@ -29,6 +29,16 @@ std::shared_ptr<const data::HeldOut> open_held_out(const EvaluateOptions& option
   return held_out;
 }
 
+/// The loss depends on how far back a token may look.
+void choose_sequence_length(RunConfig& config, std::int64_t wanted) {
+  if (wanted == 0) return;
+  if (wanted > config.model.max_position_embeddings) {
+    throw ConfigError(format("--sequence-length: expected at most the model's max_position_embeddings ({}), got {}",
+                             config.model.max_position_embeddings, wanted));
+  }
+  config.training.sequence_length = wanted;
+}
+
 std::string as_json(const train::Evaluation& evaluation, const metrics::ExpertLoadReport& report,
                     const LoadedModel& loaded) {
   nlohmann::ordered_json told;
@@ -37,6 +47,7 @@ std::string as_json(const train::Evaluation& evaluation, const metrics::ExpertLo
   told["loss"] = evaluation.loss;
   told["perplexity"] = std::exp(evaluation.loss);
   told["tokens"] = evaluation.tokens;
+  told["sequence_length"] = loaded.config.training.sequence_length;
   if (evaluation.bits_per_byte) told["bits_per_byte"] = *evaluation.bits_per_byte;
   if (!report.layers().empty()) told["routing"] = nlohmann::ordered_json::parse(report.json());
   return told.dump(2) + "\n";
@@ -46,8 +57,8 @@ std::string as_text(const train::Evaluation& evaluation, const metrics::ExpertLo
                     const LoadedModel& loaded) {
   std::string text = format("checkpoint     {} (step {})\n", loaded.checkpoint->path().string(),
                             loaded.checkpoint->step());
-  text += format("held-out loss  {:.6f} nats a token over {} tokens\n", evaluation.loss,
-                 with_thousands(evaluation.tokens));
+  text += format("held-out loss  {:.6f} nats a token over {} tokens in sequences of {}\n", evaluation.loss,
+                 with_thousands(evaluation.tokens), loaded.config.training.sequence_length);
   text += format("perplexity     {:.4f}\n", std::exp(evaluation.loss));
   if (evaluation.bits_per_byte) {
     text += format("bits per byte  {:.6f}\n", *evaluation.bits_per_byte);
@@ -60,6 +71,7 @@ std::string as_text(const train::Evaluation& evaluation, const metrics::ExpertLo
 
 std::string evaluate_checkpoint(const EvaluateOptions& options, comm::World& world) {
   LoadedModel loaded = load_model(options.checkpoint, world, options.expert, options.compute_dtype);
+  choose_sequence_length(loaded.config, options.sequence_length);
   comm::Group& readers = loaded.mesh->group(mesh::Purpose::ReadData);
   const data::HeldOutLoader held_out(
       open_held_out(options, loaded.config),

@@ -13,6 +13,7 @@ struct EvaluateOptions {
   Path checkpoint;
   std::vector<std::string> data;  ///< shard prefixes; empty: the run's own held-out text
   std::int64_t batch_size = 0;    ///< sequences a rank reads at a time; 0: as the run
+  std::int64_t sequence_length = 0;  ///< tokens a prediction may look back on, and one more; 0: as the run
   std::int64_t expert = 1;        ///< ranks the experts are spread over
   std::string compute_dtype;      ///< "" = as the run
   bool json = false;

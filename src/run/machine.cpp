@@ -6,6 +6,7 @@
 #include <cstdlib>
 
 #include "base/clock.h"
+#include "kernels/elementwise/arithmetic.h"
 #include "kernels/gemm/gemm.h"
 #include "tensor/tensor.h"
 
@@ -42,6 +43,18 @@ double measure_gemm_roof() {
     const Stopwatch watch;
     kernels::gemm(stream, {.a = a.view(), .b = b.view(), .c = c.view(), .transpose_b = true});
     best = std::max(best, flop / watch.seconds());
+  }
+  return best;
+}
+
+double measure_memory_bandwidth() {
+  constexpr std::int64_t kElements = std::int64_t{1} << 25;
+  const Tensor x = Tensor::full({kElements}, DType::F32, 1.0, MemoryCategory::Workspace);
+  double best = 0.0;
+  for (int i = 0; i < 5; ++i) {
+    const Stopwatch watch;
+    kernels::scale_cast(current_context().stream, {.x = x.view(), .out = x.view(), .scale = 0.5});
+    best = std::max(best, 2.0 * sizeof(float) * kElements / watch.seconds());
   }
   return best;
 }

@@ -15,4 +15,8 @@ int choose_threads(std::optional<std::int64_t> wanted, int local_ranks);
 /// @cost about a tenth of a second
 double measure_gemm_roof();
 
+/// Bytes a second that this rank's threads read and write together, passing over an array far larger than the caches.
+/// @cost about a tenth of a second and 128 MiB
+double measure_memory_bandwidth();
+
 }  // namespace moe::run

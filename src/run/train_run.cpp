@@ -215,6 +215,16 @@ class TrainRun {
     return config_.folder() / (world_.size() == 1 ? format("{}.json", stem) : format("{}.{}.json", stem, world_.rank()));
   }
 
+  /// AdamW reads weight, gradient and both moments and writes all but the gradient, and the copy to compute with.
+  double optimizer_bytes() const {
+    std::int64_t bytes = 0;
+    for (const optim::TrainedTensor& tensor : state_.reducer->trained_tensors()) {
+      bytes += 7 * tensor.master.numel() * static_cast<std::int64_t>(sizeof(float));
+      if (tensor.compute.defined()) bytes += tensor.compute.numel() * size_of(tensor.compute.dtype());
+    }
+    return static_cast<double>(bytes);
+  }
+
   void start_profile() {
     trace_ = std::make_unique<metrics::Trace>(profile_file("trace"), world_.rank());
     profile_ = std::make_unique<metrics::Profile>(*trace_);
@@ -225,6 +235,7 @@ class TrainRun {
     if (!profile_) return;
     current_context().stream.observe(nullptr);
     trace_->close();
+    profile_->set_memory(optimizer_bytes(), measure_memory_bandwidth());
     if (world_.size() > 1) profile_->set_gradient_sum_alone(state_.reducer->seconds_alone());
     write_file_atomically(profile_file("profile"), profile_->json());
     say(profile_->table());

@@ -90,6 +90,21 @@ TEST(Profile, TheTableSetsWaitingBesideTheSumsAlone) {
   EXPECT_THAT(profile.table(), HasSubstr("waiting for gradient sums: 125.00 ms a step, 25 % of the 500.00 ms they take alone"));
 }
 
+TEST(Profile, TheOptimizerIsSetBesideTheMemoryOfTheMachine) {
+  Trace trace;
+  Profile profile(trace);
+  for (int step = 0; step < 3; ++step) {
+    profile.begin_step();
+    profile.ended(activity("optim", "adamw", 0.5));
+    profile.end_step(1.0, 0.0);
+  }
+  profile.set_memory(4e9, 16e9);
+  EXPECT_THAT(profile.table(), HasSubstr("optimizer: 8.0 GB/s, 50 % of the memory bandwidth measured here (16.0 GB/s)"));
+  const auto json = nlohmann::json::parse(profile.json());
+  EXPECT_EQ(json["optimizer_bandwidth"], 8e9);
+  EXPECT_EQ(json["memory_bandwidth"], 16e9);
+}
+
 TEST(Profile, ARunOfOneStepSaysThatItIsTooShort) {
   Trace trace;
   Profile profile(trace);

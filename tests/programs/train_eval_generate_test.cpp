@@ -102,6 +102,22 @@ TEST_F(SmallRun, EvaluatesWithExpertsSpreadOverRanks) {
   EXPECT_NEAR(nlohmann::json::parse(told.output).at("loss").get<double>(), last_loss(), testing::kSameEvaluation * last_loss());
 }
 
+TEST_F(SmallRun, EvaluatesWithTheContextThatIsAskedFor) {
+  const auto told = [&](const std::string& arguments) {
+    const Outcome outcome = place_->run("moe-eval runs/small --json " + arguments);
+    EXPECT_EQ(outcome.code, 0) << outcome.all();
+    return nlohmann::json::parse(outcome.output);
+  };
+  EXPECT_EQ(told("--sequence-length 32").at("loss"), told("").at("loss")) << "32 is the run's own";
+  const auto shorter = told("--sequence-length 8");
+  EXPECT_EQ(shorter.at("sequence_length"), 8);
+  EXPECT_EQ(shorter.at("tokens"), place_->read("held_out.txt").size() + 1) << "still every byte once";
+  EXPECT_NE(shorter.at("loss"), told("").at("loss"));
+  const Outcome refused = place_->run("moe-eval runs/small --sequence-length 65");
+  EXPECT_EQ(refused.code, 64) << refused.all();
+  EXPECT_THAT(refused.errors, ::testing::HasSubstr("max_position_embeddings (64), got 65"));
+}
+
 TEST_F(SmallRun, GeneratesTheSameGreedilyWithAndWithoutTheCache) {
   const std::string command = "moe-generate runs/small --prompt 'ba de' --max-tokens 40 --temperature 0 --json";
   const Outcome cached = place_->run(command);
