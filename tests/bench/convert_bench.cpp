@@ -4,7 +4,6 @@
 //   convert_bench [MEGABYTES] [ROUNDS] [FOLDER]     (2000, 3, the temporary folder)
 //
 // Prints each round and the ratio of the medians; the promise is at least 70 %.
-#include <fcntl.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -17,7 +16,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/format.h"
-#include "base/random.h"
+#include "bench/model_files.h"
 #include "interop/hf_config_writer.h"
 #include "interop/hugging_face_export.h"
 #include "interop/safetensors_writer.h"
@@ -27,34 +26,9 @@
 namespace moe {
 namespace {
 
-constexpr std::size_t kBlock = std::size_t{8} << 20;
-
-/// Weights of any model, made when they are read: bf16 that looks like weights.
-class MadeUpWeights : public checkpoint::TensorSource {
- public:
-  explicit MadeUpWeights(const ModelConfig& config)
-      : shapes_(run::shapes_of(config, DType::BF16, "made up")) {}
-  std::string description() const override { return "made up"; }
-  const std::vector<std::string>& names() const override { return shapes_->names(); }
-  const checkpoint::TensorInfo* find(const std::string& name) const override {
-    return shapes_->find(name);
-  }
-
- protected:
-  void read_slice(const std::string& name, const checkpoint::TensorInfo&, const Slice& slice,
-                  const View& out) const override {
-    std::uint64_t state = hash_name(name) + static_cast<std::uint64_t>(slice.flat_begin);
-    auto* values = out.as<std::uint16_t>();
-    for (std::int64_t i = 0; i < out.numel(); ++i) {
-      state = state * 6364136223846793005ULL + 1442695040888963407ULL;
-      const auto sign = static_cast<std::uint16_t>(state >> 63 << 15);
-      values[i] = static_cast<std::uint16_t>(sign | (0x3c00U + (state >> 40 & 0x1ffU)));
-    }
-  }
-
- private:
-  std::shared_ptr<const checkpoint::TensorSource> shapes_;
-};
+using bench::copy_plainly;
+using bench::MadeUpWeights;
+using bench::median;
 
 /// A Mixtral of about `megabytes` MB in bf16.
 ModelConfig model_of(std::int64_t megabytes) {
@@ -74,33 +48,6 @@ void write_source(const Path& folder, const ModelConfig& config) {
   write_file_atomically(folder / "config.json",
                         interop::hugging_face_config_text(config, interop::Architecture::Mixtral,
                                                           {.dtype = "bfloat16"}));
-}
-
-/// Read, write, fsync, of every file of a folder; nothing else.
-std::int64_t copy_plainly(const Path& from, const Path& to) {
-  std::vector<char> block(kBlock);
-  std::int64_t bytes = 0;
-  std::filesystem::create_directory(to);
-  for (const auto& entry : std::filesystem::recursive_directory_iterator(from)) {
-    if (!entry.is_regular_file()) continue;
-    const int in = ::open(entry.path().c_str(), O_RDONLY | O_CLOEXEC);
-    const Path target = to / format("{}", bytes);
-    const int out = ::open(target.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
-    for (ssize_t got = 0; (got = ::read(in, block.data(), block.size())) > 0; bytes += got) {
-      if (::write(out, block.data(), static_cast<std::size_t>(got)) != got) {
-        throw DataError(target.string() + ": cannot write");
-      }
-    }
-    if (in < 0 || out < 0 || ::fsync(out) != 0) throw DataError(target.string() + ": cannot copy");
-    ::close(in);
-    ::close(out);
-  }
-  return bytes;
-}
-
-double median(std::vector<double> values) {
-  std::ranges::sort(values);
-  return values[values.size() / 2];
 }
 
 /// Rates of one direction and of the copy beside it. @unit bytes per second
@@ -137,7 +84,7 @@ void tell(const char* direction, const Rates& rates) {
               100 * median(rates.converted) / median(rates.copied));
 }
 
-int bench(std::int64_t megabytes, int rounds, const Path& parent) {
+int convert_there_and_back(std::int64_t megabytes, int rounds, const Path& parent) {
   const Path folder = parent / format("convert-bench-{}", ::getpid());
   std::filesystem::create_directories(folder);
   write_source(folder / "hf", model_of(megabytes));
@@ -161,5 +108,5 @@ int main(int argc, char** argv) {
   const std::int64_t megabytes = argc > 1 ? std::atoll(argv[1]) : 2000;
   const int rounds = argc > 2 ? std::atoi(argv[2]) : 3;
   const moe::Path folder = argc > 3 ? moe::Path(argv[3]) : std::filesystem::temp_directory_path();
-  return moe::run::guarded([&] { return moe::bench(megabytes, std::max(1, rounds), folder); });
+  return moe::run::guarded([&] { return moe::convert_there_and_back(megabytes, std::max(1, rounds), folder); });
 }
