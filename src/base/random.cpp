@@ -5,6 +5,8 @@
 #include <cmath>
 #include <numbers>
 
+#include "base/every_width.h"
+
 namespace moe {
 
 std::array<std::uint32_t, 4> philox(std::array<std::uint32_t, 4> counter,
@@ -56,10 +58,10 @@ std::array<std::uint32_t, 4> Random::block(std::uint64_t index) const noexcept {
 namespace {
 
 /// Several blocks at a time, number by number, so that they share vector instructions.
-constexpr std::size_t kLanes = 8;
+constexpr std::size_t kLanes = 16;
 using Lanes = std::array<std::uint32_t, kLanes>;
 
-void mix_lanes(std::array<Lanes, 4>& counter, std::array<std::uint32_t, 2> key) {
+inline void mix_lanes(std::array<Lanes, 4>& counter, std::array<std::uint32_t, 2> key) {
   for (int round = 0; round < 10; ++round) {
     for (std::size_t i = 0; i < kLanes; ++i) {
       const std::uint64_t product0 = std::uint64_t{0xD2511F53} * counter[0][i];
@@ -74,25 +76,31 @@ void mix_lanes(std::array<Lanes, 4>& counter, std::array<std::uint32_t, 2> key) 
   }
 }
 
-}  // namespace
-
-void Random::blocks(std::uint64_t first, std::span<std::uint32_t> out) const noexcept {
-  std::size_t at = 0;
-  for (; at + 4 * kLanes <= out.size(); at += 4 * kLanes, first += kLanes) {
+/// `count` numbers, a multiple of 4 * kLanes.
+MOE_EVERY_WIDTH void fill_lanes(std::uint64_t first, std::array<std::uint32_t, 2> key,
+                                std::array<std::uint32_t, 2> stream, std::uint32_t* out, std::size_t count) {
+  for (std::size_t at = 0; at < count; at += 4 * kLanes, first += kLanes) {
     std::array<Lanes, 4> counter{};
     for (std::size_t i = 0; i < kLanes; ++i) {
-      const auto [low, high] = halves(first + i);
-      counter[0][i] = low;
-      counter[1][i] = high;
-      counter[2][i] = stream_[0];
-      counter[3][i] = stream_[1];
+      counter[0][i] = static_cast<std::uint32_t>(first + i);
+      counter[1][i] = static_cast<std::uint32_t>((first + i) >> 32);
+      counter[2][i] = stream[0];
+      counter[3][i] = stream[1];
     }
-    mix_lanes(counter, key_);
+    mix_lanes(counter, key);
     for (std::size_t i = 0; i < kLanes; ++i) {
       for (std::size_t j = 0; j < 4; ++j) out[at + 4 * i + j] = counter[j][i];
     }
   }
-  for (; at < out.size(); at += 4, ++first) {
+}
+
+}  // namespace
+
+void Random::blocks(std::uint64_t first, std::span<std::uint32_t> out) const noexcept {
+  const std::size_t bulk = out.size() / (4 * kLanes) * (4 * kLanes);
+  fill_lanes(first, key_, stream_, out.data(), bulk);
+  first += bulk / 4;
+  for (std::size_t at = bulk; at < out.size(); at += 4, ++first) {
     const auto drawn = block(first);
     std::copy(drawn.begin(), drawn.end(), out.begin() + static_cast<std::ptrdiff_t>(at));
   }

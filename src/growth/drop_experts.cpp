@@ -3,6 +3,7 @@
 #include <cmath>
 #include <mutex>
 #include <numeric>
+#include <span>
 
 #include "base/format.h"
 #include "base/random.h"
@@ -92,9 +93,13 @@ class DropFill {
     std::int64_t neuron(std::int64_t place) const {
       return plan.order[static_cast<std::size_t>(place)];
     }
-    double drawn(std::int64_t index) {
-      const double normal = values.normal(static_cast<std::uint64_t>(index));
-      return factor * (moments.mean + moments.deviation() * normal);
+    /// Elements from `index` on; `normals` is scratch.
+    void draw(std::int64_t index, std::span<double> out, std::vector<float>& normals) const {
+      normals.resize(out.size());
+      values.normals(static_cast<std::uint64_t>(index), normals);
+      const double mean = factor * moments.mean;
+      const double deviation = factor * moments.deviation();
+      for (std::size_t i = 0; i < out.size(); ++i) out[i] = mean + deviation * static_cast<double>(normals[i]);
     }
   };
 
@@ -122,6 +127,7 @@ class DropFill {
     std::vector<double> values(static_cast<std::size_t>(slice.numel()));
     const View all = checkpoint::flat_view(values.data(), DType::F64, slice.numel());
     const Shape matrix{dense_.hidden, width};
+    std::vector<float> normals;
     for_each_run(slice, [&](std::int64_t global, std::int64_t box, std::int64_t count) {
       for (std::int64_t at = global; at < global + count;) {
         const std::int64_t place = at / width;
@@ -130,7 +136,7 @@ class DropFill {
             checkpoint::flat_part(all, box - slice.flat_begin + at - global, length);
         double* value = target.as<double>();
         if (expert.is_redrawn(place)) {
-          for (std::int64_t i = 0; i < length; ++i) value[i] = expert.drawn(base + at + i);
+          expert.draw(base + at, std::span(value, static_cast<std::size_t>(length)), normals);
         } else {
           const Slice row = matrix_box(matrix, expert.neuron(place), 1, at % width, length);
           dense_.source->read(dense_.gate_up, at_index(row, half, dense_.halves), target);
@@ -153,13 +159,14 @@ class DropFill {
     dense_.source->read(dense_.down, matrix_box(matrix, first, last + 1 - first, 0, hidden),
                         checkpoint::flat_view(rows.data(), DType::F64,
                                               static_cast<std::int64_t>(rows.size())));
+    std::vector<float> normals;
     for_each_run(slice, [&](std::int64_t global, std::int64_t box, std::int64_t count) {
       double* value = values.data() + (box - slice.flat_begin);
+      expert.draw(base + global, std::span(value, static_cast<std::size_t>(count)), normals);
       for (std::int64_t i = 0; i < count; ++i) {
         const std::int64_t place = (global + i) % hidden;
         const double* row = rows.data() + ((global + i) / hidden - first) * hidden;
-        value[i] = expert.is_redrawn(place) ? expert.drawn(base + global + i)
-                                            : row[expert.neuron(place)] * expert.factor;
+        if (!expert.is_redrawn(place)) value[i] = row[expert.neuron(place)] * expert.factor;
       }
     });
     convert_elements(checkpoint::flat_view(values.data(), DType::F64, slice.numel()), out);

@@ -27,6 +27,7 @@ std::shared_ptr<const TensorRecipe> same_as(std::string name);
 /// Zeros.
 std::shared_ptr<const TensorRecipe> zeros();
 
+/// Large slices are read by several threads, each a part.
 class GrownSource : public checkpoint::TensorSource {
  public:
   GrownSource(std::string description, std::shared_ptr<const checkpoint::TensorSource> source)

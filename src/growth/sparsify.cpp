@@ -52,27 +52,37 @@ using Fill = ComputedSource::Fill;
 /// Of the layer's output, where there are shared experts.
 constexpr double kSharedPart = 0.5;
 
-/// Adds Normal(0, deviation^2) to every element.
-Fill with_noise(Fill fill, double deviation, const Random& random, DType dtype) {
-  if (deviation == 0) return fill;
+/// Adds Normal(0, deviation^2) to every element; T is the type of the arithmetic.
+template <class T>
+Fill noisy(Fill fill, double deviation, const Random& random) {
   return [=](const Slice& slice, const View& out) {
-    std::vector<double> values;
-    KeyedDraws draws(random);
+    std::vector<T> values;
+    std::vector<float> drawn;
+    const KeyedDraws draws(random);
     for_each_chunk(slice, kChunkElements, [&](const Slice& part, std::int64_t offset) {
       const View target = checkpoint::flat_part(out, offset, part.numel());
       fill(part, target);
       values.resize(static_cast<std::size_t>(part.numel()));
-      const View scratch = checkpoint::flat_view(values.data(), DType::F64, part.numel());
-      convert_elements(checkpoint::flat_view(target.data, dtype, part.numel()), scratch);
+      const View scratch = checkpoint::flat_view(values.data(), dtype_of<T>, part.numel());
+      convert_elements(target, scratch);
       for_each_run(part, [&](std::int64_t global, std::int64_t box, std::int64_t count) {
-        double* value = values.data() + (box - part.flat_begin);
+        T* value = values.data() + (box - part.flat_begin);
+        drawn.resize(static_cast<std::size_t>(count));
+        draws.normals(static_cast<std::uint64_t>(global), drawn);
+        const T scale = static_cast<T>(deviation);
         for (std::int64_t i = 0; i < count; ++i) {
-          value[i] += deviation * draws.normal(static_cast<std::uint64_t>(global + i));
+          value[i] += scale * static_cast<T>(drawn[static_cast<std::size_t>(i)]);
         }
       });
       convert_elements(scratch, target);
     });
   };
+}
+
+Fill with_noise(Fill fill, double deviation, const Random& random, DType dtype) {
+  if (deviation == 0) return fill;
+  return dtype == DType::F64 ? noisy<double>(std::move(fill), deviation, random)
+                             : noisy<float>(std::move(fill), deviation, random);
 }
 
 /// Row e is the row of replica e / granularity.
@@ -86,7 +96,7 @@ Fill router_rows(double deviation, std::int64_t granularity, const Random& rando
         const std::int64_t row = (global + i) / width / granularity;
         const std::int64_t index = row * width + (global + i) % width;
         values[static_cast<std::size_t>(box - slice.flat_begin + i)] =
-            deviation * draws.normal(static_cast<std::uint64_t>(index));
+            deviation * static_cast<double>(draws.normal(static_cast<std::uint64_t>(index)));
       }
     });
     convert_elements(checkpoint::flat_view(values.data(), DType::F64, slice.numel()), out);

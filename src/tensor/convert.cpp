@@ -6,6 +6,7 @@
 
 #include "base/check.h"
 #include "base/error.h"
+#include "base/every_width.h"
 
 namespace moe {
 namespace {
@@ -87,6 +88,22 @@ void with_type(DType dtype, F&& body) {
   throw InternalError("unknown dtype");
 }
 
+// The pairs that models are made of, as vectors; equal to the path of all others, bit for bit.
+MOE_EVERY_WIDTH void round_to_bfloat16(const float* from, std::uint16_t* to, std::int64_t count) {
+  for (std::int64_t i = 0; i < count; ++i) {
+    const auto raw = __builtin_bit_cast(std::uint32_t, from[i]);
+    const std::uint32_t rounded = (raw + 0x7fffU + ((raw >> 16) & 1U)) >> 16;
+    const std::uint32_t quiet = (raw >> 16) | 0x40U;
+    to[i] = static_cast<std::uint16_t>((raw & 0x7fffffffU) > 0x7f800000U ? quiet : rounded);
+  }
+}
+
+MOE_EVERY_WIDTH void widen_bfloat16(const std::uint16_t* from, float* to, std::int64_t count) {
+  for (std::int64_t i = 0; i < count; ++i) {
+    to[i] = __builtin_bit_cast(float, static_cast<std::uint32_t>(from[i]) << 16);
+  }
+}
+
 }  // namespace
 
 void convert_elements(const View& source, const View& target) {
@@ -96,6 +113,12 @@ void convert_elements(const View& source, const View& target) {
   if (source.dtype == target.dtype) {
     std::memmove(target.data, source.data, static_cast<std::size_t>(source.bytes()));
     return;
+  }
+  if (source.dtype == DType::F32 && target.dtype == DType::BF16) {
+    return round_to_bfloat16(source.as<float>(), &target.as<BFloat16>()->bits, count);
+  }
+  if (source.dtype == DType::BF16 && target.dtype == DType::F32) {
+    return widen_bfloat16(&source.as<BFloat16>()->bits, target.as<float>(), count);
   }
   with_type(source.dtype, [&]<class S>(S) {
     with_type(target.dtype, [&]<class T>(T) {
