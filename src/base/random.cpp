@@ -9,21 +9,38 @@
 
 namespace moe {
 
-std::array<std::uint32_t, 4> philox(std::array<std::uint32_t, 4> counter,
-                                    std::array<std::uint32_t, 2> key) noexcept {
+namespace {
+
+/// As many counters as there are lanes, number by number, so that they share vector instructions.
+template <std::size_t kLanes>
+using Counters = std::array<std::array<std::uint32_t, kLanes>, 4>;
+
+/// Philox4x32-10 of each lane, in place.
+template <std::size_t kLanes>
+inline void mix_lanes(Counters<kLanes>& counter, std::array<std::uint32_t, 2> key) {
   constexpr std::uint64_t kMultiplier0 = 0xD2511F53;
   constexpr std::uint64_t kMultiplier1 = 0xCD9E8D57;
   for (int round = 0; round < 10; ++round) {
-    const std::uint64_t product0 = kMultiplier0 * counter[0];
-    const std::uint64_t product1 = kMultiplier1 * counter[2];
-    counter = {static_cast<std::uint32_t>(product1 >> 32) ^ counter[1] ^ key[0],
-               static_cast<std::uint32_t>(product1),
-               static_cast<std::uint32_t>(product0 >> 32) ^ counter[3] ^ key[1],
-               static_cast<std::uint32_t>(product0)};
+    for (std::size_t i = 0; i < kLanes; ++i) {
+      const std::uint64_t product0 = kMultiplier0 * counter[0][i];
+      const std::uint64_t product1 = kMultiplier1 * counter[2][i];
+      counter[0][i] = static_cast<std::uint32_t>(product1 >> 32) ^ counter[1][i] ^ key[0];
+      counter[2][i] = static_cast<std::uint32_t>(product0 >> 32) ^ counter[3][i] ^ key[1];
+      counter[1][i] = static_cast<std::uint32_t>(product1);
+      counter[3][i] = static_cast<std::uint32_t>(product0);
+    }
     key[0] += 0x9E3779B9;
     key[1] += 0xBB67AE85;
   }
-  return counter;
+}
+
+}  // namespace
+
+std::array<std::uint32_t, 4> philox(std::array<std::uint32_t, 4> counter,
+                                    std::array<std::uint32_t, 2> key) noexcept {
+  Counters<1> one{{{counter[0]}, {counter[1]}, {counter[2]}, {counter[3]}}};
+  mix_lanes(one, key);
+  return {one[0][0], one[1][0], one[2][0], one[3][0]};
 }
 
 std::uint64_t hash_name(std::string_view name) noexcept {
@@ -57,30 +74,13 @@ std::array<std::uint32_t, 4> Random::block(std::uint64_t index) const noexcept {
 
 namespace {
 
-/// Several blocks at a time, number by number, so that they share vector instructions.
 constexpr std::size_t kLanes = 16;
-using Lanes = std::array<std::uint32_t, kLanes>;
-
-inline void mix_lanes(std::array<Lanes, 4>& counter, std::array<std::uint32_t, 2> key) {
-  for (int round = 0; round < 10; ++round) {
-    for (std::size_t i = 0; i < kLanes; ++i) {
-      const std::uint64_t product0 = std::uint64_t{0xD2511F53} * counter[0][i];
-      const std::uint64_t product1 = std::uint64_t{0xCD9E8D57} * counter[2][i];
-      counter[0][i] = static_cast<std::uint32_t>(product1 >> 32) ^ counter[1][i] ^ key[0];
-      counter[2][i] = static_cast<std::uint32_t>(product0 >> 32) ^ counter[3][i] ^ key[1];
-      counter[1][i] = static_cast<std::uint32_t>(product1);
-      counter[3][i] = static_cast<std::uint32_t>(product0);
-    }
-    key[0] += 0x9E3779B9;
-    key[1] += 0xBB67AE85;
-  }
-}
 
 /// `count` numbers, a multiple of 4 * kLanes.
 MOE_EVERY_WIDTH void fill_lanes(std::uint64_t first, std::array<std::uint32_t, 2> key,
                                 std::array<std::uint32_t, 2> stream, std::uint32_t* out, std::size_t count) {
   for (std::size_t at = 0; at < count; at += 4 * kLanes, first += kLanes) {
-    std::array<Lanes, 4> counter{};
+    Counters<kLanes> counter{};
     for (std::size_t i = 0; i < kLanes; ++i) {
       counter[0][i] = static_cast<std::uint32_t>(first + i);
       counter[1][i] = static_cast<std::uint32_t>((first + i) >> 32);

@@ -2,6 +2,8 @@
 
 #include <cstring>
 
+#include "base/every_width.h"
+
 namespace moe::checkpoint {
 namespace {
 
@@ -19,7 +21,7 @@ struct BlockSums {
   Sums b{};
 };
 
-inline __attribute__((always_inline)) void sum_rows(const std::byte* data, BlockSums& sums) {
+MOE_EVERY_WIDTH void sum_block(const std::byte* data, BlockSums& sums) {
   for (std::size_t row = 0; row < kRows; ++row, data += sizeof(Words)) {
     Words words;
     std::memcpy(&words, data, sizeof words);
@@ -27,25 +29,6 @@ inline __attribute__((always_inline)) void sum_rows(const std::byte* data, Block
     sums.a += __builtin_convertvector(words, Sums);
     sums.b += sums.a;
   }
-}
-
-void sum_block(const std::byte* data, BlockSums& sums) { sum_rows(data, sums); }
-
-#if defined(__x86_64__)
-__attribute__((target("avx2"))) void sum_block_avx2(const std::byte* data, BlockSums& sums) {
-  sum_rows(data, sums);
-}
-#else
-constexpr auto sum_block_avx2 = sum_block;
-#endif
-
-bool has_avx2() {
-#if defined(__x86_64__)
-  static const bool has = __builtin_cpu_supports("avx2") != 0;
-  return has;
-#else
-  return false;
-#endif
 }
 
 /// The two running sums, exact as long as there are fewer than 2^31 words between reductions.
@@ -62,7 +45,7 @@ struct Fletcher {
   /// kLanes * (kRows - r) - l.
   void add_block(const std::byte* data) {
     BlockSums block;
-    has_avx2() ? sum_block_avx2(data, block) : sum_block(data, block);
+    sum_block(data, block);
     const auto& [a, b] = block;
     second += first * (kLanes * kRows);
     for (std::size_t lane = 0; lane < kLanes; ++lane) {

@@ -8,7 +8,6 @@
 
 #include <algorithm>
 #include <cstdio>
-#include <cstdlib>
 #include <functional>
 #include <string>
 #include <vector>
@@ -21,7 +20,6 @@
 #include "interop/hugging_face_export.h"
 #include "interop/safetensors_writer.h"
 #include "run/convert_run.h"
-#include "run/program.h"
 
 namespace moe {
 namespace {
@@ -104,9 +102,4 @@ int convert_there_and_back(std::int64_t megabytes, int rounds, const Path& paren
 }  // namespace
 }  // namespace moe
 
-int main(int argc, char** argv) {
-  const std::int64_t megabytes = argc > 1 ? std::atoll(argv[1]) : 2000;
-  const int rounds = argc > 2 ? std::atoi(argv[2]) : 3;
-  const moe::Path folder = argc > 3 ? moe::Path(argv[3]) : std::filesystem::temp_directory_path();
-  return moe::run::guarded([&] { return moe::convert_there_and_back(megabytes, std::max(1, rounds), folder); });
-}
+int main(int argc, char** argv) { return moe::bench::measure_models(argc, argv, moe::convert_there_and_back); }

@@ -8,7 +8,6 @@
 #include <unistd.h>
 
 #include <cstdio>
-#include <cstdlib>
 #include <fstream>
 #include <string>
 #include <vector>
@@ -19,7 +18,6 @@
 #include "interop/hf_config_writer.h"
 #include "interop/hugging_face_export.h"
 #include "interop/safetensors_writer.h"
-#include "run/program.h"
 #include "run/write_model.h"
 
 namespace moe {
@@ -121,9 +119,4 @@ int grow_every_row(std::int64_t megabytes, int rounds, const Path& parent) {
 }  // namespace
 }  // namespace moe
 
-int main(int argc, char** argv) {
-  const std::int64_t megabytes = argc > 1 ? std::atoll(argv[1]) : 2000;
-  const int rounds = argc > 2 ? std::atoi(argv[2]) : 3;
-  const moe::Path folder = argc > 3 ? moe::Path(argv[3]) : std::filesystem::temp_directory_path();
-  return moe::run::guarded([&] { return moe::grow_every_row(megabytes, std::max(1, rounds), folder); });
-}
+int main(int argc, char** argv) { return moe::bench::measure_models(argc, argv, moe::grow_every_row); }

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cstdlib>
 #include <filesystem>
 #include <memory>
 #include <string>
@@ -14,6 +15,7 @@
 #include "base/format.h"
 #include "base/random.h"
 #include "run/open_model.h"
+#include "run/program.h"
 
 namespace moe::bench {
 
@@ -72,6 +74,14 @@ inline std::int64_t copy_plainly(const Path& from, const Path& to) {
 inline double median(std::vector<double> values) {
   std::ranges::sort(values);
   return values[values.size() / 2];
+}
+
+/// Of programs that take [MEGABYTES] [ROUNDS] [FOLDER]; the exit code.
+inline int measure_models(int argc, char** argv, int (*measure)(std::int64_t megabytes, int rounds, const Path& folder)) {
+  const std::int64_t megabytes = argc > 1 ? std::atoll(argv[1]) : 2000;
+  const int rounds = argc > 2 ? std::atoi(argv[2]) : 3;
+  const Path folder = argc > 3 ? Path(argv[3]) : std::filesystem::temp_directory_path();
+  return run::guarded([&] { return measure(megabytes, std::max(1, rounds), folder); });
 }
 
 }  // namespace moe::bench
