@@ -23,7 +23,8 @@ struct Activation {
 void activation(Stream& stream, const Activation& args);
 
 /// From dout: dx (shape of x; may be x itself), and dweight[r] = sum over f of dout[r, f] * out[r, f] / w[r],
-/// computed without dividing. dweight is required iff weight is given.
+/// computed without dividing. dweight is required iff weight is given; out, if given, becomes the forward pass's, bit
+/// for bit.
 /// @det yes  @cost recomputes the activation
 struct ActivationBackward {
   View x;
@@ -33,6 +34,7 @@ struct ActivationBackward {
   View dweight;
   ActivationKind kind = ActivationKind::Silu;
   bool gated = true;
+  View out = {};
 };
 void activation_backward(Stream& stream, const ActivationBackward& args);
 

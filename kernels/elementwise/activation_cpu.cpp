@@ -100,52 +100,82 @@ Problem<T> checked(const char* kernel, const View& x, const View& weight, bool g
           Rows<const T>{x.as<const T>(), layout.stride}, weight ? weight.as<const C>() : nullptr};
 }
 
+/// What forward stores: every operation in one order, so that backward can form it again.
+template <bool gated, class C>
+MOE_INLINE Vec<C> weighted_output(Vec<C> act, Vec<C> weight, Vec<C> gate) {
+  const Vec<C> y = act * weight;
+  if constexpr (gated) return y * gate;
+  return y;
+}
+
 template <class A, bool gated, class T>
 void forward(const Stream& stream, const Problem<T>& problem, Rows<T> out) {
   using C = ComputeType<T>;
   parallel_rows(stream, problem.rows, problem.columns, [=](std::int64_t begin, std::int64_t end) {
     for (std::int64_t r = begin; r < end; ++r) {
       const T* x = problem.x[r];
+      const T* gate = gated ? x + problem.columns : x;
       const Vec<C> weight = broadcast(problem.weight != nullptr ? problem.weight[r] : C(1));
       for_vectors<C>(problem.columns, [=](std::int64_t i, auto lanes) {
-        Vec<C> y = A::at(load(x + i, lanes)).value * weight;
-        if constexpr (gated) y = y * load(x + problem.columns + i, lanes);
-        store(out[r] + i, y, lanes);
+        const Vec<C> y = A::at(load(x + i, lanes)).value;
+        store(out[r] + i, weighted_output<gated>(y, weight, load(gate + i, lanes)), lanes);
       });
     }
   });
 }
 
-/// dx of one row; returns the sum over f of dout * act(x) [* gate].
-template <class A, bool gated, class T>
-MOE_INLINE ComputeType<T> backward_row(const T* x, const T* dout, T* dx, std::int64_t columns,
-                                       Vec<ComputeType<T>> weight) {
+/// One row of backward.
+template <class T>
+struct BackwardRow {
   using C = ComputeType<T>;
-  return reduce_add(sum_vectors<C>(columns, [=](std::int64_t i, auto lanes) {
-    const Curve<C> act = A::at(load(x + i, lanes));
-    const Vec<C> d = load(dout + i, lanes);
+  const T* x;
+  const T* dout;
+  T* dx;
+  T* out;  // null: not wanted
+  std::int64_t columns;
+  Vec<C> weight;
+};
+
+/// dx and out of one row; returns the sum over f of dout * act(x) [* gate].
+template <class A, bool gated, class T>
+MOE_INLINE ComputeType<T> backward_row(const BackwardRow<T>& row) {
+  using C = ComputeType<T>;
+  return reduce_add(sum_vectors<C>(row.columns, [=](std::int64_t i, auto lanes) {
+    const Curve<C> act = A::at(load(row.x + i, lanes));
+    const Vec<C> d = load(row.dout + i, lanes);
+    const Vec<C> weighted = d * row.weight;
     if constexpr (gated) {
-      const Vec<C> gate = load(x + columns + i, lanes);
-      const Vec<C> weighted = d * weight;
-      store(dx + i, weighted * gate * act.slope, lanes);
-      store(dx + columns + i, weighted * act.value, lanes);
+      const Vec<C> gate = load(row.x + row.columns + i, lanes);
+      store(row.dx + i, weighted * gate * act.slope, lanes);
+      store(row.dx + row.columns + i, weighted * act.value, lanes);
+      if (row.out != nullptr) store(row.out + i, weighted_output<true>(act.value, row.weight, gate), lanes);
       return d * act.value * gate;
     } else {
-      store(dx + i, d * weight * act.slope, lanes);
+      store(row.dx + i, weighted * act.slope, lanes);
+      if (row.out != nullptr) store(row.out + i, weighted_output<false>(act.value, row.weight, d), lanes);
       return d * act.value;
     }
   }));
 }
 
+/// Where backward reads and writes; out.data and dweight may be null.
+template <class T>
+struct BackwardRows {
+  Rows<const T> dout;
+  Rows<T> dx;
+  Rows<T> out;
+  ComputeType<T>* dweight;
+};
+
 template <class A, bool gated, class T>
-void backward(const Stream& stream, const Problem<T>& problem, Rows<const T> dout, Rows<T> dx,
-              ComputeType<T>* dweight) {
+void backward(const Stream& stream, const Problem<T>& problem, const BackwardRows<T>& rows) {
   using C = ComputeType<T>;
   parallel_rows(stream, problem.rows, problem.columns, [=](std::int64_t begin, std::int64_t end) {
     for (std::int64_t r = begin; r < end; ++r) {
-      const Vec<C> weight = broadcast(problem.weight != nullptr ? problem.weight[r] : C(1));
-      const C dot = backward_row<A, gated>(problem.x[r], dout[r], dx[r], problem.columns, weight);
-      if (dweight != nullptr) dweight[r] = dot;
+      const C dot = backward_row<A, gated>(BackwardRow<T>{
+          problem.x[r], rows.dout[r], rows.dx[r], rows.out.data != nullptr ? rows.out[r] : nullptr,
+          problem.columns, broadcast(problem.weight != nullptr ? problem.weight[r] : C(1))});
+      if (rows.dweight != nullptr) rows.dweight[r] = dot;
     }
   });
 }
@@ -155,23 +185,28 @@ void backward_typed(const Stream& stream, const ActivationBackward& args) {
   using C = ComputeType<T>;
   const char* kernel = "activation_backward";
   const Problem<T> problem = checked<T>(kernel, args.x, args.weight, args.gated);
-  const Rows<const T> dout{args.dout.as<const T>(),
-                           expect_rows(kernel, "dout", args.dout, problem.rows, problem.columns)};
-  const Rows<T> dx{args.dx.as<T>(),
-                   expect_rows(kernel, "dx", args.dx, problem.rows,
-                               args.gated ? 2 * problem.columns : problem.columns)};
+  BackwardRows<T> rows{
+      .dout = {args.dout.as<const T>(),
+               expect_rows(kernel, "dout", args.dout, problem.rows, problem.columns)},
+      .dx = {args.dx.as<T>(), expect_rows(kernel, "dx", args.dx, problem.rows,
+                                          args.gated ? 2 * problem.columns : problem.columns)},
+      .out = {nullptr, 0},
+      .dweight = nullptr};
+  if (args.out) {
+    expect_dtype(kernel, "out", args.out, args.x.dtype);
+    rows.out = {args.out.as<T>(), expect_rows(kernel, "out", args.out, problem.rows, problem.columns)};
+  }
   if (static_cast<bool>(args.weight) != static_cast<bool>(args.dweight)) {
     throw_shape(kernel, "dweight exactly where weight is given", args.dweight);
   }
-  C* dweight = nullptr;
   if (args.dweight) {
     expect_flat(kernel, "dweight", args.dweight, problem.rows);
     expect_dtype(kernel, "dweight", args.dweight, compute_dtype(args.x.dtype));
-    dweight = args.dweight.as<C>();
+    rows.dweight = args.dweight.as<C>();
   }
   with_kind(args.kind, [&]<class A>(Type<A>) {
-    if (args.gated) return backward<A, true>(stream, problem, dout, dx, dweight);
-    return backward<A, false>(stream, problem, dout, dx, dweight);
+    if (args.gated) return backward<A, true>(stream, problem, rows);
+    return backward<A, false>(stream, problem, rows);
   });
 }
 

@@ -23,7 +23,16 @@ void Leaf::set_gradient(Tensor window) {
   gradient_ = std::move(window);
 }
 
+void Leaf::drop_gradient() {
+  gradient_ = Tensor();
+  written_ = false;
+}
+
 float Leaf::begin_write() {
+  if (!gradient_.defined() && gradient_source_) {
+    gradient_source_(*this);
+    MOE_CHECK(gradient_.defined());
+  }
   if (!gradient_.defined()) {
     gradient_ = Tensor::empty(value_.shape(), value_.dtype() == DType::F64 ? DType::F64 : DType::F32,
                               MemoryCategory::Gradients);

@@ -44,9 +44,14 @@ class Leaf {
   void set_trainable(bool trainable) { trainable_ = trainable; }
 
   /// The window weight gradients are accumulated into: f32 (f64 when the value is f64), as many elements as the
-  /// value. Without a window the first write allocates one.
+  /// value. Without a window the first write asks the source for one, or allocates it.
   void set_gradient(Tensor window);
+  /// Undefined before the first write where a source or nobody provides the window.
   const Tensor& gradient() const { return gradient_; }
+  /// Forgets the window and what was written.
+  void drop_gradient();
+  /// Called when a write finds no window; must set one. Lets the memory of gradients serve the forward pass.
+  void set_gradient_source(std::function<void(Leaf&)> source) { gradient_source_ = std::move(source); }
 
   /// A writer's first call: the factor of what is in the window, 0 for the first write since `clear_written`
   /// (old contents are never read) and 1 afterwards; marks the window written.
@@ -70,6 +75,7 @@ class Leaf {
   std::string name_;
   Tensor value_;
   Tensor gradient_;
+  std::function<void(Leaf&)> gradient_source_;
   std::function<void(Leaf&)> ready_hook_;
   int pending_uses_ = 0;
   bool written_ = false;

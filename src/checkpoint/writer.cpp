@@ -16,6 +16,10 @@
 namespace moe::checkpoint {
 namespace {
 
+constexpr std::int64_t kLeastFile = std::int64_t{64} << 20;
+constexpr std::int64_t kLargestFile = std::int64_t{1} << 30;
+constexpr std::int64_t kFiles = 32;
+
 std::span<const std::byte> bytes_of(const View& view) {
   return {view.as<std::byte>(), static_cast<std::size_t>(view.bytes())};
 }
@@ -37,6 +41,13 @@ struct Placed {
   std::int64_t begin;  // elements of the slice before this part
   std::int64_t count;
 };
+
+std::int64_t payload_of_a_file(const Snapshot& snapshot, std::int64_t asked) {
+  if (asked > 0) return asked;
+  std::int64_t bytes = 0;
+  for (const Snapshot::Tensor& tensor : snapshot.tensors) bytes += tensor.data.bytes();
+  return std::clamp(bytes / kFiles, kLeastFile, kLargestFile);
+}
 
 /// Fills files up to the limit in the order of the snapshot.
 std::vector<std::vector<Placed>> plan_files(const Snapshot& snapshot, std::int64_t limit) {
@@ -73,7 +84,7 @@ class ShardWriter {
   }
 
   Manifest run(int rank) {
-    const auto files = plan_files(snapshot_, options_.file_bytes);
+    const auto files = plan_files(snapshot_, payload_of_a_file(snapshot_, options_.file_bytes));
     for (std::size_t index = 0; index < files.size(); ++index) {
       write_file(shard_name(rank, index), files[index]);
       release_before(index + 1 < files.size() ? files[index + 1].front().tensor
@@ -97,7 +108,7 @@ class ShardWriter {
   void write_file(const std::string& name, const std::vector<Placed>& placed) {
     std::int64_t payload = 0;
     for (const Placed& part : placed) payload += part_of(part).bytes();
-    ShardImage image(payload);
+    ShardImage image(payload, std::move(spent_));
     std::map<std::string, std::size_t> seen;
     for (const Placed& part : placed) {
       const Snapshot::Tensor& tensor = snapshot_.tensors[part.tensor];
@@ -105,10 +116,11 @@ class ShardWriter {
       image.add(dataset, part_of(part));
       note(tensor, part, dataset);
     }
-    const FileImage file = image.finish();
+    FileImage file = image.finish();
     part_.files.push_back(
         {name, static_cast<std::int64_t>(file.bytes().size()), digest_128(file.bytes())});
     write_durably(folder_ / name, file.bytes(), options_.observer);
+    spent_ = std::move(file);
   }
 
   View part_of(const Placed& part) const {
@@ -135,6 +147,7 @@ class ShardWriter {
   const WriteOptions& options_;
   const Path& folder_;
   Manifest part_;
+  FileImage spent_;  // the file before, whose memory the next one uses
   std::size_t released_ = 0;
 };
 

@@ -12,8 +12,8 @@ struct WriteOptions {
   Path folder;  ///< the run's checkpoints/; created if absent
   Retention retention;
   /// A shard file's payload; larger slices are cut. Bounds the memory a save needs on top of the
-  /// snapshot.
-  std::int64_t file_bytes = std::int64_t{1} << 30;
+  /// snapshot. 0: a 32nd of the rank's payload, at least 64 MiB, at most 1 GiB.
+  std::int64_t file_bytes = 0;
   Observer observer;
 };
 

@@ -1,7 +1,5 @@
 #include "device/allocator.h"
 
-#include <sys/mman.h>
-
 #include <algorithm>
 #include <bit>
 #include <cstdlib>
@@ -15,7 +13,8 @@ namespace moe {
 namespace {
 
 constexpr std::int64_t kAlignment = 64;
-constexpr std::int64_t kHugePage = std::int64_t{2} << 20;
+/// From here on blocks come from the arena.
+constexpr std::int64_t kLarge = std::int64_t{1} << 20;
 constexpr std::int64_t kAddressSpace = std::int64_t{1} << 47;  // no request beyond can succeed
 
 // Eight classes per doubling: at most 12.5 % of a block is slack.
@@ -27,15 +26,10 @@ std::int64_t size_class(std::int64_t bytes) {
   return (bytes + step - 1) / step * step;
 }
 
+bool is_large(std::int64_t bytes) { return size_class(bytes) >= kLarge; }
+
 void* system_allocate(std::int64_t bytes) {
-  const std::int64_t alignment = bytes >= kHugePage ? kHugePage : kAlignment;
-  const std::int64_t rounded = (bytes + alignment - 1) / alignment * alignment;
-  void* pointer = std::aligned_alloc(static_cast<std::size_t>(alignment),
-                                     static_cast<std::size_t>(rounded));
-  if (pointer != nullptr && bytes >= kHugePage) {
-    ::madvise(pointer, static_cast<std::size_t>(rounded), MADV_HUGEPAGE);
-  }
-  return pointer;
+  return std::aligned_alloc(static_cast<std::size_t>(kAlignment), static_cast<std::size_t>(bytes));
 }
 
 }  // namespace
@@ -62,7 +56,7 @@ void* Allocator::allocate(std::int64_t bytes, MemoryCategory category) {
   const std::lock_guard lock(mutex_);
   const bool allowed =
       bytes <= kAddressSpace && (limit_bytes_ == 0 || total_.bytes + bytes <= limit_bytes_);
-  void* pointer = allowed ? take_locked(size_class(bytes)) : nullptr;
+  void* pointer = allowed ? take_locked(bytes) : nullptr;
   if (pointer == nullptr) {
     throw OutOfMemory(format(
         "out of memory on {}: asked for {} ({}), held {}{}\n{}HINT: lower "
@@ -79,26 +73,37 @@ void* Allocator::allocate(std::int64_t bytes, MemoryCategory category) {
   return pointer;
 }
 
-void* Allocator::take_locked(std::int64_t block_bytes) {
+void* Allocator::take_locked(std::int64_t bytes) {
+  const auto take = [&] { return is_large(bytes) ? large_.take(bytes) : take_small_locked(bytes); };
+  void* pointer = take();
+  if (pointer == nullptr) {
+    // Free blocks elsewhere are of no use to anybody now.
+    trim_locked();
+    pointer = take();
+  }
+  return pointer;
+}
+
+void* Allocator::take_small_locked(std::int64_t bytes) {
+  const std::int64_t block_bytes = size_class(bytes);
   if (const auto found = free_.find(block_bytes); found != free_.end() && !found->second.empty()) {
     void* pointer = found->second.back();
     found->second.pop_back();
     return pointer;
   }
   void* pointer = system_allocate(block_bytes);
-  if (pointer == nullptr) {
-    // Free blocks of other sizes are of no use to anybody now.
-    trim_locked();
-    pointer = system_allocate(block_bytes);
-  }
-  if (pointer != nullptr) ++system_allocations_;
+  if (pointer != nullptr) ++small_allocations_;
   return pointer;
 }
 
 void Allocator::release(void* pointer, std::int64_t bytes, MemoryCategory category) noexcept {
   if (pointer == nullptr) return;
   const std::lock_guard lock(mutex_);
-  free_[size_class(bytes)].push_back(pointer);
+  if (is_large(bytes)) {
+    large_.give(pointer, bytes);
+  } else {
+    free_[size_class(bytes)].push_back(pointer);
+  }
   accounts_[static_cast<std::size_t>(category)].bytes -= bytes;
   total_.bytes -= bytes;
 }
@@ -121,7 +126,7 @@ void Allocator::reset_peaks() {
 
 std::int64_t Allocator::system_allocations() const {
   const std::lock_guard lock(mutex_);
-  return system_allocations_;
+  return small_allocations_ + large_.growths();
 }
 
 std::string Allocator::table() const {
@@ -149,6 +154,7 @@ void Allocator::trim_locked() {
     for (void* block : blocks) std::free(block);
   }
   free_.clear();
+  large_.trim();
 }
 
 }  // namespace moe

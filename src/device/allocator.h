@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "device/block_arena.h"
 #include "device/device.h"
 
 namespace moe {
@@ -32,8 +33,8 @@ struct MemoryAccount {
   std::int64_t peak_bytes = 0;  ///< most that was ever live
 };
 
-/// @invariant pointers are 64-byte aligned; freed blocks are reused for the same size class, so a
-///   steady training loop asks the system for nothing after its first steps
+/// @invariant pointers are 64-byte aligned; freed blocks are reused, small ones for the same size class, large ones
+///   for any size, so a steady training loop asks the system for nothing after its first steps
 /// @thread any
 class Allocator {
  public:
@@ -62,16 +63,18 @@ class Allocator {
 
  private:
   std::string table_locked() const;
-  /// A block from the cache or the system, or null.
-  void* take_locked(std::int64_t block_bytes);
+  /// A block from what is free or from the system, or null.
+  void* take_locked(std::int64_t bytes);
+  void* take_small_locked(std::int64_t bytes);
   void trim_locked();
   Device device_;
   std::int64_t limit_bytes_;
   mutable std::mutex mutex_;
-  std::map<std::int64_t, std::vector<void*>> free_;  // size class -> blocks
+  std::map<std::int64_t, std::vector<void*>> free_;  // size class -> small blocks
+  BlockArena large_;
   std::array<MemoryAccount, kMemoryCategories> accounts_{};
   MemoryAccount total_;
-  std::int64_t system_allocations_ = 0;
+  std::int64_t small_allocations_ = 0;
 };
 
 }  // namespace moe

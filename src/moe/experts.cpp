@@ -1,5 +1,8 @@
 #include "moe/experts.h"
 
+#include <utility>
+
+#include "ops/activated_linear.h"
 #include "ops/grouped_linear.h"
 
 namespace moe {
@@ -17,12 +20,12 @@ Experts::Experts(const ExpertsSpec& spec)
                       nn::Initializer::normal(spec.output_deviation)})) {}
 
 Variable Experts::forward(const Dispatched& dispatched) {
-  const Variable gate_up_RF =
+  Variable gate_up_RF =
       ops::grouped_linear(dispatched.source_SD, &dispatched.map, dispatched.offset_e1, *gate_up_);
   // The combine weight is folded in before the down projection, so results need not be saved.
-  const Variable hidden_RF =
-      ops::activation(gate_up_RF, dispatched.weight_R, spec_.activation, spec_.gated);
-  return ops::grouped_linear(hidden_RF, nullptr, dispatched.offset_e1, *down_);
+  return ops::activated_grouped_linear(
+      {std::move(gate_up_RF), dispatched.weight_R, spec_.activation, spec_.gated},
+      dispatched.offset_e1, *down_);
 }
 
 }  // namespace moe

@@ -1,5 +1,7 @@
 #include "nn/mlp.h"
 
+#include "ops/activated_linear.h"
+
 namespace moe::nn {
 
 Mlp::Mlp(const MlpSpec& spec)
@@ -19,8 +21,8 @@ Mlp::Mlp(const MlpSpec& spec)
 }
 
 Variable Mlp::forward(const Variable& x) {
-  return down_.forward(
-      ops::activation(gate_up_.forward(x), Variable(), spec_.activation, spec_.gated));
+  return ops::activated_linear({gate_up_.forward(x), Variable(), spec_.activation, spec_.gated},
+                               down_.weight());
 }
 
 }  // namespace moe::nn

@@ -5,15 +5,10 @@
 #include "base/format.h"
 #include "kernels/elementwise/rows.h"
 #include "kernels/gemm/grouped_gemm.h"
+#include "ops/linear_gradients.h"
 
 namespace moe::ops {
 namespace {
-
-Tensor as_stack(const Tensor& weight) {
-  const std::int64_t groups = weight.dim(0);
-  const std::int64_t inner = weight.dim(-1);
-  return weight.reshape({groups, weight.numel() / (groups * inner), inner});
-}
 
 struct Saved {
   Tensor x;
@@ -23,18 +18,13 @@ struct Saved {
   View row() const { return mapped ? map.row.view() : View{}; }
 };
 
-Tensor input_gradient(const Saved& saved, const Tensor& dy, const Tensor& w_GNK) {
-  Stream& stream = current_context().stream;
-  Tensor dx_RK = Tensor::empty({dy.dim(0), w_GNK.dim(2)}, dy.dtype());
-  kernels::grouped_gemm(stream, {.a = dy.view(),
-                                 .offset = saved.offset.view(),
-                                 .b = w_GNK.view(),
-                                 .c = dx_RK.view()});
+Tensor input_gradient(const Saved& saved, const Tensor& dy, const Leaf& weight) {
+  Tensor dx_RK = grouped_input_gradient(dy, saved.offset, weight);
   if (!saved.mapped) return dx_RK;
   Tensor dx = Tensor::empty(saved.x.shape(), dy.dtype());
-  kernels::combine_rows(stream, {.x = dx_RK.view(),
-                                 .index = saved.map.inverse.view(),
-                                 .out = dx.view()});
+  kernels::combine_rows(current_context().stream, {.x = dx_RK.view(),
+                                                   .index = saved.map.inverse.view(),
+                                                   .out = dx.view()});
   return dx;
 }
 
@@ -61,17 +51,8 @@ Variable grouped_linear(const Variable& x, const RowMap* map, const Tensor& offs
   return Tape::current()->record_one(
       "grouped_linear", std::move(y),
       [saved = std::move(saved), slot = x.slot(), &weight, use = weight.use()](const Tensor& dy) {
-        const Tensor w_now = as_stack(weight.value());
-        if (slot) slot->accumulate(input_gradient(saved, dy, w_now));
-        if (!use) return;
-        const float beta = weight.begin_write();
-        kernels::grouped_gemm_weight(current_context().stream,
-                                     {.a = dy.view(),
-                                      .b = saved.x.view(),
-                                      .row_b = saved.row(),
-                                      .offset = saved.offset.view(),
-                                      .c = weight.gradient().reshape(w_now.shape()).view(),
-                                      .beta = beta});
+        if (slot) slot->accumulate(input_gradient(saved, dy, weight));
+        if (use) add_grouped_weight_gradient(dy, saved.x, saved.row(), saved.offset, weight);
       });
 }
 

@@ -5,14 +5,10 @@
 #include "base/format.h"
 #include "kernels/elementwise/arithmetic.h"
 #include "kernels/gemm/gemm.h"
+#include "ops/linear_gradients.h"
 
 namespace moe::ops {
 namespace {
-
-Tensor as_matrix(const Tensor& tensor) {
-  const std::int64_t columns = tensor.dim(-1);
-  return tensor.reshape({columns == 0 ? 0 : tensor.numel() / columns, columns});
-}
 
 void check(const Tensor& x, const Leaf& weight, const Leaf* bias) {
   const Tensor& w = weight.value();
@@ -51,30 +47,16 @@ Variable linear(const Variable& x, Leaf& weight, Leaf* bias) {
       "linear", std::move(y),
       [x_TK, x_shape = x.shape(), slot = x.slot(), &weight, use = weight.use(),
        bias_use = bias != nullptr ? bias->use() : nullptr](const Tensor& dy) {
-        Stream& queue = current_context().stream;
         const Tensor dy_TN = as_matrix(dy);
-        if (slot) {
-          Tensor dx = Tensor::empty(x_shape, dy.dtype());
-          kernels::gemm(queue, {.a = dy_TN.view(),
-                                .b = as_matrix(weight.value()).view(),
-                                .c = dx.reshape(x_TK.shape()).view()});
-          slot->accumulate(std::move(dx));
-        }
-        if (use) {
-          const float beta = weight.begin_write();
-          const Tensor dw = weight.gradient().reshape({dy_TN.dim(1), x_TK.dim(1)});
-          kernels::gemm(queue, {.a = dy_TN.view(),
-                                .b = x_TK.view(),
-                                .c = dw.view(),
-                                .transpose_a = true,
-                                .beta = beta});
-        }
+        if (slot) slot->accumulate(linear_input_gradient(dy_TN, weight).reshape(x_shape));
+        if (use) add_linear_weight_gradient(dy_TN, x_TK, weight);
         if (bias_use) {
           Leaf& leaf = bias_use->leaf();
           const float beta = leaf.begin_write();
-          kernels::column_sum(queue, {.x = dy_TN.view(),
-                                      .out = leaf.gradient().reshape({dy_TN.dim(1)}).view(),
-                                      .beta = beta});
+          kernels::column_sum(current_context().stream,
+                              {.x = dy_TN.view(),
+                               .out = leaf.gradient().reshape({dy_TN.dim(1)}).view(),
+                               .beta = beta});
         }
       });
 }

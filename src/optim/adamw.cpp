@@ -31,9 +31,10 @@ class AdamW : public Optimizer {
       const double values[4] = {rate, scalars.clip_factor, correction1, correction2};
       const Tensor step_scalars = Tensor::from(std::span<const double>(values), {4},
                                                tensor.master.dtype());
+      const Tensor gradient = tensor.gradient();
       kernels::adamw(current_context().stream,
                      {.parameter = tensor.master.view(),
-                      .gradient = tensor.gradient.view(),
+                      .gradient = gradient.view(),
                       .moment1 = moment1_[i].view(),
                       .moment2 = moment2_[i].view(),
                       .compute_copy = tensor.compute.defined() ? tensor.compute.view() : View{},

@@ -1,6 +1,7 @@
 /// Updates weights from gradients; state is kept per slice, so any sharding can save and load it.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -37,14 +38,14 @@ struct OptimizerConfig {
 };
 
 /// A slice of a parameter that this rank updates.
-/// @shape master, gradient flat [slice.numel()] f32 (f64); compute the same in bf16, or undefined when the master is
+/// @shape master, gradient() flat [slice.numel()] f32 (f64); compute the same in bf16, or undefined when the master is
 ///   what the model computes with
 struct TrainedTensor {
   std::string name;
   ParameterKind kind = ParameterKind::Mlp;
   Slice slice;
   Tensor master;
-  Tensor gradient;
+  std::function<Tensor()> gradient;  ///< of the current step; its memory may change from step to step
   Tensor compute;
 };
 

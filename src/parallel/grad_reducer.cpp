@@ -41,18 +41,32 @@ GradReducer::GradReducer(const std::vector<nn::Parameter*>& parameters,
     : parameters_(parameters), mesh_(mesh), overlap_(options.overlap) {
   build_buckets(options);
   for (const auto& bucket : buckets_) {
-    bucket->buffer = Tensor::zeros({bucket->elements}, bucket->dtype, MemoryCategory::Gradients);
-    std::int64_t offset = 0;
     for (nn::Parameter* parameter : bucket->parameters) {
-      parameter->set_gradient(bucket->buffer.window(offset, parameter->value().shape()));
+      parameter->drop_gradient();
+      parameter->set_gradient_source([target = bucket.get()](Leaf&) { allocate(*target); });
       parameter->set_ready_hook([this, target = bucket.get()](Leaf&) { on_ready(*target); });
-      offset += padded(parameter->value().numel());
     }
   }
 }
 
 GradReducer::~GradReducer() {
-  for (nn::Parameter* parameter : parameters_) parameter->set_ready_hook(nullptr);
+  for (nn::Parameter* parameter : parameters_) {
+    parameter->set_ready_hook(nullptr);
+    parameter->set_gradient_source(nullptr);
+  }
+}
+
+void GradReducer::allocate(Bucket& bucket) {
+  bucket.buffer = Tensor::empty({bucket.elements}, bucket.dtype, MemoryCategory::Gradients);
+  std::int64_t offset = 0;
+  for (nn::Parameter* parameter : bucket.parameters) {
+    const std::int64_t elements = parameter->value().numel();
+    parameter->set_gradient(bucket.buffer.window(offset, parameter->value().shape()));
+    // What lies between windows is summed and checked with them.
+    const std::int64_t gap = padded(elements) - elements;
+    if (gap > 0) bucket.buffer.window(offset + elements, {gap}).fill(0.0);
+    offset += padded(elements);
+  }
 }
 
 void GradReducer::build_buckets(const ReducerOptions& options) {
@@ -85,8 +99,9 @@ void GradReducer::begin_step() {
   next_to_start_ = 0;
   wait_seconds_ = 0.0;
   reduce_seconds_ = 0.0;
-  for (nn::Parameter* parameter : parameters_) parameter->clear_written();
+  for (nn::Parameter* parameter : parameters_) parameter->drop_gradient();
   for (const auto& bucket : buckets_) {
+    bucket->buffer = Tensor();
     bucket->ready = 0;
     bucket->started = false;
   }
@@ -166,7 +181,7 @@ std::vector<optim::TrainedTensor> GradReducer::trained_tensors() const {
                        .kind = parameter->kind(),
                        .slice = parameter->slice(),
                        .master = parameter->master().reshape(flat),
-                       .gradient = parameter->gradient().reshape(flat),
+                       .gradient = [parameter, flat] { return parameter->gradient().reshape(flat); },
                        .compute = copied ? parameter->value().reshape(flat) : Tensor()});
   }
   return tensors;

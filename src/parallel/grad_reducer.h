@@ -18,18 +18,19 @@ struct ReducerOptions {
 
 /// Gradients are summed, never averaged: the loss is divided once, by counts of the whole step. Expert and dense
 /// parameters differ only in the group their placement names.
+/// A bucket's memory is taken at its first write and given up at the beginning of the next step, so that it serves
+/// activations in between: backward frees them while it writes gradients.
 /// @invariant buckets are cut by reverse declaration order and start in that order on every rank of a group, whatever
 ///   the routing; a parameter without use contributes exact zeros
 /// @thread the rank's computing thread
 class GradReducer {
  public:
-  /// Allocates the buckets and gives every parameter its gradient window. Parameters must be materialised.
-  /// @throws OutOfMemory
+  /// Becomes the source of every parameter's gradient window. Parameters must be materialised and outlive it.
   GradReducer(const std::vector<nn::Parameter*>& parameters, const mesh::ProcessMesh& mesh,
               const ReducerOptions& options = {});
   ~GradReducer();
 
-  /// Old gradients no longer count: the first write of each window overwrites it.
+  /// Old gradients are gone. The first write of a bucket may throw OutOfMemory.
   void begin_step();
   /// The next micro-batch is the step's last: buckets go as soon as they are complete.
   void begin_last_micro_batch();
@@ -55,6 +56,7 @@ class GradReducer {
  private:
   struct Bucket;
   void build_buckets(const ReducerOptions& options);
+  static void allocate(Bucket& bucket);
   void on_ready(Bucket& bucket);
   void start(Bucket& bucket);
 

@@ -1,7 +1,7 @@
 #include "parallel/grad_reducer.h"
 
 #include <cmath>
-#include <limits>
+#include <cstring>
 #include <map>
 
 #include "autograd/tape.h"
@@ -190,13 +190,43 @@ TEST(GradReducer, AParameterWithoutUseIsExactlyZeroWhateverWasThere) {
     for (const bool overlap : {true, false}) {
       Parameters parameters(mesh);
       GradReducer reducer(parameters.all(), mesh, {.bucket_bytes = 1, .overlap = overlap});
-      nn::Parameter& unused = *parameters.all()[2];
+      const nn::Parameter& unused = *parameters.all()[2];
       for (int step = 0; step < 2; ++step) {
-        unused.gradient().fill(std::numeric_limits<double>::quiet_NaN());
         run_step(reducer, parameters, 1);
         EXPECT_EQ(unused.gradient().to_vector(), std::vector<double>(11, 0.0));
+        EXPECT_EQ(reducer.count_non_finite(), 0);
+        // The next step takes the same memory again.
+        for (const nn::Parameter* parameter : parameters.all()) {
+          const Storage& memory = *parameter->gradient().storage();
+          std::memset(memory.data(), 0xFF, static_cast<std::size_t>(memory.bytes()));  // NaN
+        }
       }
-      EXPECT_EQ(reducer.count_non_finite(), 0);
+    }
+  });
+}
+
+/// Forward may use the memory: it is taken at the first write, bucket by bucket.
+TEST(GradReducer, GradientsTakeMemoryFromTheirFirstWriteToTheNextStep) {
+  on_each_layout([](const mesh::ProcessMesh& mesh) {
+    Parameters parameters(mesh);
+    GradReducer reducer(parameters.all(), mesh, {.bucket_bytes = 1});
+    const auto held = [] {
+      return current_context().allocator.account(MemoryCategory::Gradients).bytes;
+    };
+    std::int64_t all = 0;
+    for (const nn::Parameter* parameter : parameters.all()) {
+      all += (parameter->slice().numel() + 15) / 16 * 16 * size_of(DType::F32);
+    }
+    for (int step = 0; step < 2; ++step) {
+      reducer.begin_step();
+      EXPECT_EQ(held(), 0);
+      parameters.all()[3]->zero_unless_written();
+      EXPECT_EQ(held(), parameters.all()[3]->slice().numel() * size_of(DType::F32) + 32);
+      parameters.all()[3]->zero_unless_written();
+      reducer.begin_last_micro_batch();
+      parameters.play(0);
+      reducer.finish();
+      EXPECT_EQ(held(), all);
     }
   });
 }
@@ -205,8 +235,9 @@ TEST(GradReducer, ExpertsAndDenseParametersNeverShareABucket) {
   testing::run_ranks(4, [](comm::Group& world) {
     const mesh::ProcessMesh mesh(mesh::MeshLayout({.data_replicate = 4, .expert = 2}, 4), world);
     Parameters parameters(mesh);
-    const GradReducer reducer(parameters.all(), mesh);
+    GradReducer reducer(parameters.all(), mesh);
     EXPECT_EQ(reducer.bucket_count(), 2);
+    run_step(reducer, parameters, 1);
     std::map<const Storage*, bool> holds_experts;
     for (const nn::Parameter* parameter : parameters.all()) {
       const bool expert = parameter->kind() == ParameterKind::Expert;

@@ -108,11 +108,18 @@ void check(const Case& c, std::int64_t rows, std::int64_t columns) {
         Array dweight(wide(c.dtype), {rows});
         activation_backward(stream, {dx.view(), used, dout.view(), dx.view(),
                                      c.weighted ? dweight.view() : View{}, c.kind, c.gated});
-        return std::vector<Array>{out, dx, dweight};
+        Array again_dx(c.dtype, {rows, c.gated ? 2 * columns : columns});
+        Array again(c.dtype, {rows, columns});
+        activation_backward(stream,
+                            {x.view(), used, dout.view(), again_dx.view(),
+                             c.weighted ? dweight.view() : View{}, c.kind, c.gated, again.view()});
+        return std::vector<Array>{out, dx, dweight, again_dx, again};
       },
       [&](const std::vector<Array>& got) {
         expect_close("out", got[0], expected.out, kSteps);
         expect_close("dx", got[1], expected.dx, kSteps, kFactors);
+        EXPECT_TRUE(same_bits(got[3], got[1])) << "dx in memory of its own";
+        EXPECT_TRUE(same_bits(got[4], got[0])) << "forward's output";
         if (c.weighted) expect_close("dweight", got[2], expected.dweight, kSteps * columns);
       });
 }
