@@ -46,7 +46,7 @@ std::int64_t payload_of_a_file(const Snapshot& snapshot, std::int64_t asked) {
   if (asked > 0) return asked;
   std::int64_t bytes = 0;
   for (const Snapshot::Tensor& tensor : snapshot.tensors) bytes += tensor.data.bytes();
-  return std::clamp(bytes / kFiles, kLeastFile, kLargestFile);
+  return shard_payload(bytes);
 }
 
 /// Fills files up to the limit in the order of the snapshot.
@@ -192,6 +192,10 @@ void create_temporary(const Path& folder, const WriteOptions& options) {
 }
 
 }  // namespace
+
+std::int64_t shard_payload(std::int64_t rank_payload) {
+  return std::clamp(rank_payload / kFiles, kLeastFile, kLargestFile);
+}
 
 WriteReport write(Snapshot&& snapshot, const WriteOptions& options, comm::Group& group) {
   const Stopwatch watch;

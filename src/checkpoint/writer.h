@@ -8,11 +8,14 @@
 
 namespace moe::checkpoint {
 
+/// How much of a rank's payload goes into a file: a 32nd, at least 64 MiB, at most 1 GiB.
+std::int64_t shard_payload(std::int64_t rank_payload);
+
 struct WriteOptions {
   Path folder;  ///< the run's checkpoints/; created if absent
   Retention retention;
   /// A shard file's payload; larger slices are cut. Bounds the memory a save needs on top of the
-  /// snapshot. 0: a 32nd of the rank's payload, at least 64 MiB, at most 1 GiB.
+  /// snapshot. 0: shard_payload().
   std::int64_t file_bytes = 0;
   Observer observer;
 };

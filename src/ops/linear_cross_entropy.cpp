@@ -12,13 +12,8 @@
 namespace moe::ops {
 namespace {
 
-/// Elements of one chunk of logits: large enough for full GEMM speed, small enough to stay in cache.
+/// Elements of one chunk of logits.
 constexpr std::int64_t kChunkElements = std::int64_t{1} << 21;
-
-std::int64_t chunk_rows(std::int64_t vocabulary) {
-  const std::int64_t rows = kChunkElements / std::max<std::int64_t>(vocabulary, 1);
-  return std::max<std::int64_t>(64, rows / 64 * 64);
-}
 
 /// One pass over the chunks; with `dx` defined, the gradients are formed on the way.
 class ChunkedHead {
@@ -27,7 +22,7 @@ class ChunkedHead {
       : x_TD_(x_TD), weight_(weight), target_T_(target_T), scale_(scale) {
     const DType dtype = x_TD.dtype();
     logit_dtype_ = dtype == DType::F64 ? DType::F64 : DType::F32;
-    rows_ = std::min(chunk_rows(weight.value().dim(0)), x_TD.dim(0));
+    rows_ = head_chunk_rows(weight.value().dim(0), x_TD.dim(0));
     const Shape shape{rows_, weight.value().dim(0)};
     logits_ = Tensor::empty(shape, logit_dtype_, MemoryCategory::Workspace);
     dlogits_ = dtype == logit_dtype_ ? logits_
@@ -96,6 +91,11 @@ Tensor scaled_total(const Tensor& loss_T, double scale) {
 }
 
 }  // namespace
+
+std::int64_t head_chunk_rows(std::int64_t vocabulary, std::int64_t tokens) {
+  const std::int64_t rows = kChunkElements / std::max<std::int64_t>(vocabulary, 1);
+  return std::min(std::max<std::int64_t>(64, rows / 64 * 64), tokens);
+}
 
 HeadLoss linear_cross_entropy(const Variable& x, Leaf& weight, const Tensor& target, double scale) {
   require("linear_cross_entropy", "target", target, {x.dim(0)}, DType::I32);

@@ -6,6 +6,9 @@
 
 namespace moe::ops {
 
+/// Rows of a chunk of logits: enough for full GEMM speed, few enough to stay in cache.
+std::int64_t head_chunk_rows(std::int64_t vocabulary, std::int64_t tokens);
+
 struct HeadLoss {
   Variable loss;   ///< [1] f64: scale * sum over counted targets of the cross-entropy
   Tensor loss_T;   ///< [T] f32 (f64): per token, unscaled, 0 where not counted

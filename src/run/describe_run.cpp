@@ -60,7 +60,8 @@ std::string describe_run(const RunConfig& config, int ranks, bool json) {
   for (std::size_t i = 0; i < kMemoryCategories; ++i) {
     told["memory_per_rank"][to_string(static_cast<MemoryCategory>(i))] = plan.bytes[i];
   }
-  told["memory_per_rank"]["total"] = plan.total();
+  told["memory_per_rank"]["total"] = plan.total;
+  told["memory_per_rank"]["resident"] = plan.resident();
   return json ? told.dump(2) + "\n" : as_text(told);
 }
 

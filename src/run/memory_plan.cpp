@@ -1,8 +1,18 @@
 #include "run/memory_plan.h"
 
 #include <algorithm>
+#include <map>
+#include <numeric>
+#include <optional>
+#include <utility>
+#include <vector>
 
+#include "checkpoint/writer.h"
+#include "data/loader.h"
+#include "growth/parameter_name.h"
 #include "model/model.h"
+#include "ops/linear_cross_entropy.h"
+#include "parallel/grad_reducer.h"
 
 namespace moe::run {
 namespace {
@@ -19,6 +29,7 @@ struct Sizes {
   std::int64_t rows;       // routed copies this rank computes, balanced
   std::int64_t expert_hidden;
   std::int64_t element;    // bytes of an activation
+  std::int64_t readers = 1;
 };
 
 Sizes sizes_of(const RunConfig& config, std::int64_t element) {
@@ -45,12 +56,13 @@ std::int64_t attention_bytes(const ModelConfig& m, const Sizes& s) {
 }
 
 std::int64_t dense_bytes(const ModelConfig& m, const Sizes& s, std::int64_t hidden) {
-  return s.tokens * hidden * (m.mlp_gated ? 3 : 2) * s.element;
+  // The activated rows are formed again in backward.
+  return s.tokens * hidden * (m.mlp_gated ? 2 : 1) * s.element;
 }
 
 std::int64_t sparse_bytes(const ModelConfig& m, const Sizes& s, bool exchanged) {
   std::int64_t bytes = s.tokens * (s.experts * 4 + 4 + s.choices * 20) +
-                       s.rows * (s.expert_hidden * (m.mlp_gated ? 3 : 2) * s.element + 20);
+                       s.rows * (s.expert_hidden * (m.mlp_gated ? 2 : 1) * s.element + 20);
   if (s.element != 4) bytes += s.tokens * s.width * 4;  // the router reads f32
   if (exchanged) bytes += s.rows * 8;
   if (m.shared_expert_intermediate_size > 0) {
@@ -67,25 +79,82 @@ std::int64_t layer_bytes(const ModelConfig& m, const Sizes& s, std::int64_t laye
          (m.is_sparse(layer) ? sparse_bytes(m, s, exchanged) : dense_bytes(m, s, m.intermediate_size));
 }
 
-/// What backward of one layer holds beside what forward saved: gradients of the widest part.
-std::int64_t backward_bytes(const ModelConfig& m, const Sizes& s) {
-  const std::int64_t gated = m.mlp_gated ? 2 : 1;
-  const std::int64_t expert = s.rows * (s.expert_hidden * (1 + gated) + s.width) * s.element;
-  const std::int64_t dense = s.tokens * m.intermediate_size * (1 + gated) * s.element;
-  return 3 * s.tokens * s.width * s.element + (m.num_experts > 0 ? expert : dense);
+/// What backward of a layer holds beside what forward saved: activated rows and their gradient (that of their inputs
+/// takes the inputs' place), gradients of the block's rows.
+std::int64_t backward_bytes(const ModelConfig& m, const Sizes& s, std::int64_t layer) {
+  const std::int64_t expert = s.rows * (2 * s.expert_hidden + s.width) * s.element;
+  const std::int64_t dense = s.tokens * 2 * m.intermediate_size * s.element;
+  return m.is_sparse(layer) ? expert : dense;
 }
 
-}  // namespace
+/// When backward takes memory for gradients: by buckets, at a bucket's first write.
+class GradientTimeline {
+ public:
+  /// `parameters` in the order of their declaration.
+  struct Entry {
+    std::optional<std::int64_t> layer;
+    bool expert = false;
+    bool head = false;  ///< written by the head's backward
+    std::int64_t bytes = 0;
+  };
 
-std::int64_t MemoryPlan::total() const {
-  std::int64_t sum = 0;
-  for (const std::int64_t value : bytes) sum += value;
-  return sum;
-}
+  GradientTimeline(const std::vector<Entry>& parameters, bool experts_apart) {
+    cut_buckets(parameters, experts_apart);
+    for (std::size_t i = parameters.size(); i-- > 0;) {
+      if (parameters[i].head) touch(i);
+    }
+    head_ = taken_;
+    for (std::size_t i = parameters.size(); i-- > 0;) {
+      touch(i);
+      if (const auto layer = parameters[i].layer) {
+        begun_.try_emplace(*layer, taken_);
+        ended_[*layer] = taken_;
+      }
+    }
+  }
 
-MemoryPlan plan_memory(const RunConfig& config, const mesh::MeshLayout& layout) {
+  std::int64_t at_head() const { return head_; }
+  std::int64_t when_begun(std::int64_t layer) const { return begun_.at(layer); }
+  std::int64_t when_ended(std::int64_t layer) const { return ended_.at(layer); }
+  std::int64_t total() const { return taken_; }
+
+ private:
+  void cut_buckets(const std::vector<Entry>& parameters, bool experts_apart) {
+    const std::int64_t limit = parallel::ReducerOptions{}.bucket_bytes;
+    std::map<bool, std::size_t> open;
+    bucket_of_.resize(parameters.size());
+    for (std::size_t i = parameters.size(); i-- > 0;) {
+      const bool kind = experts_apart && parameters[i].expert;
+      const auto found = open.find(kind);
+      const bool fits = found != open.end() && buckets_[found->second] + parameters[i].bytes <= limit;
+      if (!fits) {
+        open[kind] = buckets_.size();
+        buckets_.push_back(0);
+      }
+      bucket_of_[i] = open[kind];
+      buckets_[bucket_of_[i]] += parameters[i].bytes;
+    }
+  }
+
+  void touch(std::size_t parameter) {
+    taken_ += std::exchange(buckets_[bucket_of_[parameter]], 0);
+  }
+
+  std::vector<std::size_t> bucket_of_;
+  std::vector<std::int64_t> buckets_;  // bytes; 0 once taken
+  std::int64_t taken_ = 0;
+  std::int64_t head_ = 0;
+  std::map<std::int64_t, std::int64_t> begun_;
+  std::map<std::int64_t, std::int64_t> ended_;
+};
+
+std::int64_t padded_bytes(std::int64_t elements) { return (elements + 15) / 16 * 16 * 4; }
+
+/// Fills in parameters, gradients and moments; returns when the gradients come.
+GradientTimeline plan_parameters(const RunConfig& config, const mesh::MeshLayout& layout,
+                                 MemoryPlan& plan) {
   const bool narrow = config.runtime.compute_dtype == "bf16";
-  MemoryPlan plan;
+  std::vector<GradientTimeline::Entry> entries;
   Model model(config.model);
   model.for_each_parameter([&](nn::Parameter& parameter) {
     const Slice slice = layout.slice(parameter.name(), parameter.spec().shape,
@@ -93,28 +162,97 @@ MemoryPlan plan_memory(const RunConfig& config, const mesh::MeshLayout& layout) 
     const std::int64_t elements = slice.numel();
     const bool copied = narrow && nn::compute_dtype_of(parameter.kind(), DType::BF16) == DType::BF16;
     plan[MemoryCategory::Parameters] += elements * (copied ? 6 : 4);
-    plan[MemoryCategory::Gradients] += (elements + 15) / 16 * 16 * 4;
-    plan[MemoryCategory::Optimizer] +=
-        elements * optim::state_bytes_per_element(config.optimizer);
+    plan[MemoryCategory::Optimizer] += elements * optim::state_bytes_per_element(config.optimizer);
+    const auto layer = growth::ParameterName::parse(parameter.name()).layer;
+    const bool embedding = parameter.kind() == ParameterKind::Embedding;
+    entries.push_back({.layer = layer,
+                       .expert = parameter.kind() == ParameterKind::Expert,
+                       .head = !layer && (!embedding || config.model.tie_word_embeddings),
+                       .bytes = padded_bytes(elements)});
   });
-  const Sizes sizes = sizes_of(config, narrow ? 2 : 4);
-  const bool exchanged = layout.degrees().expert > 1;
-  std::int64_t kept = 0;
-  std::int64_t widest = 0;
+  GradientTimeline gradients(entries, layout.degrees().expert > 1);
+  plan[MemoryCategory::Gradients] = gradients.total();
+  return gradients;
+}
+
+/// What forward leaves behind for backward, layer by layer.
+std::vector<std::int64_t> kept_by_layer(const RunConfig& config, const Sizes& sizes, bool exchanged) {
+  std::vector<std::int64_t> kept;
   for (std::int64_t layer = 0; layer < config.model.num_hidden_layers; ++layer) {
-    const std::int64_t bytes = layer_bytes(config.model, sizes, layer, exchanged);
-    widest = std::max(widest, bytes);
-    kept += config.training.recompute ? sizes.tokens * sizes.width * sizes.element : bytes;
+    kept.push_back(config.training.recompute ? sizes.tokens * sizes.width * sizes.element
+                                             : layer_bytes(config.model, sizes, layer, exchanged));
   }
-  if (config.training.recompute) kept += widest;
-  plan[MemoryCategory::Activations] =
-      kept + 3 * sizes.tokens * sizes.width * sizes.element + backward_bytes(config.model, sizes);
+  return kept;
+}
+
+/// The most that activations and gradients take together, and activations alone: at the head, where everything is
+/// saved, or in some layer's backward, where gradients have come and activations gone.
+struct StepPeak {
+  std::int64_t activations = 0;
+  std::int64_t together = 0;
+
+  void see(std::int64_t active, std::int64_t gradients, std::int64_t others = 0) {
+    activations = std::max(activations, active);
+    together = std::max(together, active + gradients + others);
+  }
+};
+
+StepPeak step_peak(const RunConfig& config, const Sizes& sizes, const GradientTimeline& gradients,
+                   bool exchanged, std::int64_t workspace) {
+  const ModelConfig& m = config.model;
+  const data::BatchLayout batches{.global_batch = config.training.global_batch_size,
+                                  .micro_batch = config.training.micro_batch_size,
+                                  .readers = sizes.readers};
+  // A step of several micro-batches has all gradients before its last backward begins.
+  const bool accumulates = batches.micro_batches() > 1;
+  const auto held = [&](std::int64_t bytes) { return accumulates ? gradients.total() : bytes; };
+  const std::vector<std::int64_t> kept = kept_by_layer(config, sizes, exchanged);
+  const std::int64_t residual = 3 * sizes.tokens * sizes.width * sizes.element;
+  std::int64_t saved = std::accumulate(kept.begin(), kept.end(), residual);
+  StepPeak peak;
+  peak.see(saved, held(gradients.at_head()), workspace);
+  for (std::int64_t layer = m.num_hidden_layers - 1; layer >= 0; --layer) {
+    const std::int64_t again =
+        config.training.recompute ? layer_bytes(m, sizes, layer, exchanged) : 0;
+    peak.see(saved + again + backward_bytes(m, sizes, layer), held(gradients.when_begun(layer)));
+    saved -= kept[static_cast<std::size_t>(layer)];
+    peak.see(saved, held(gradients.when_ended(layer)));
+  }
+  peak.see(residual, gradients.total());
+  return peak;
+}
+
+/// Code, libraries and stacks of a rank, measured.
+constexpr std::int64_t kProgram = std::int64_t{40} << 20;
+/// Gaps between blocks, measured: 1 to 3 %.
+constexpr std::int64_t kGapShare = 50;
+
+}  // namespace
+
+std::int64_t MemoryPlan::resident() const {
+  return total + total / kGapShare + shard_file + kProgram;
+}
+
+MemoryPlan plan_memory(const RunConfig& config, const mesh::MeshLayout& layout) {
+  const bool narrow = config.runtime.compute_dtype == "bf16";
+  MemoryPlan plan;
+  const GradientTimeline gradients = plan_parameters(config, layout, plan);
+  Sizes sizes = sizes_of(config, narrow ? 2 : 4);
+  sizes.readers = layout.degrees().data();
+  const bool exchanged = layout.degrees().expert > 1;
+  plan[MemoryCategory::Workspace] = ops::head_chunk_rows(config.model.vocab_size, sizes.tokens) *
+                                    config.model.vocab_size * (narrow ? 6 : 4);
+  const StepPeak peak =
+      step_peak(config, sizes, gradients, exchanged, plan[MemoryCategory::Workspace]);
+  plan[MemoryCategory::Activations] = peak.activations;
   if (exchanged) {
     plan[MemoryCategory::Exchange] =
         2 * sizes.rows * (sizes.width * sizes.element + 4) * config.model.sparse_layer_count();
   }
-  const std::int64_t chunk = std::int64_t{1} << 21;
-  plan[MemoryCategory::Workspace] = chunk * (narrow ? 6 : 4);
+  const std::int64_t state = gradients.total() + plan[MemoryCategory::Optimizer];
+  plan.shard_file = std::min(state, checkpoint::shard_payload(state / sizes.readers));
+  plan.total = plan[MemoryCategory::Parameters] + plan[MemoryCategory::Optimizer] +
+               plan[MemoryCategory::Exchange] + peak.together;
   return plan;
 }
 

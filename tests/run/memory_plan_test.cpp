@@ -4,10 +4,12 @@
 
 #include "autograd/tape.h"
 #include "base/format.h"
+#include "data/synthetic.h"
 #include "parallel/apply.h"
 #include "parallel/grad_reducer.h"
 #include "support/context_test.h"
 #include "support/thread_ranks.h"
+#include "train/step.h"
 
 namespace moe::run {
 namespace {
@@ -131,6 +133,72 @@ TEST(MemoryPlan, ActivationsAreEnoughAndLittleMore) {
     if (!row.adds) continue;
     const double more = used - used_before;
     EXPECT_NEAR(plan - plan_before, more, std::abs(more) * kDifference) << row.name;
+  }
+}
+
+/// The most that was live at once in a whole step: forward, backward, sum, update.
+std::int64_t measured_total(const RunConfig& config) {
+  std::int64_t peak = 0;
+  testing::run_ranks(1, [&](comm::Group& world) {
+    mesh::ProcessMesh mesh(mesh::MeshLayout({}, 1), world);
+    train::TrainState state;
+    state.mesh = &mesh;
+    state.model = std::make_unique<Model>(config.model);
+    parallel::apply(*state.model, mesh);
+    state.model->set_recompute(config.training.recompute);
+    state.model->materialize(DType::F32, 1);
+    state.reducer = std::make_unique<parallel::GradReducer>(state.model->parameters(), mesh);
+    state.optimizer = optim::make_optimizer(config.optimizer, state.reducer->trained_tensors());
+    state.schedule = optim::make_schedule({.name = "constant", .warmup_steps = 0}, 1e-3, 10);
+    data::Loader loader(
+        std::make_shared<data::SyntheticSource>(
+            data::SyntheticLanguage({}, config.model.vocab_size, 1), 1000, 1),
+        {.layout = {.global_batch = config.training.global_batch_size,
+                    .micro_batch = config.training.micro_batch_size},
+         .sequence_length = config.training.sequence_length,
+         .prefetch = 0},
+        {});
+    metrics::Trace trace;
+    for (int step = 0; step < 2; ++step) {
+      current_context().allocator.reset_peaks();
+      train::run_step(state, loader.next_step(), nullptr, trace);
+    }
+    peak = current_context().allocator.total().peak_bytes;
+  });
+  return peak;
+}
+
+/// Gradients arrive while activations go, so the total is neither the sum of the categories nor their largest.
+TEST(MemoryPlan, TheTotalIsTheMostThatIsLiveAtOnce) {
+  constexpr double kLittle = 0.05;
+  RunConfig small = sparse_run();
+  small.model.vocab_size = 2048;
+  small.model.hidden_size = 128;
+  small.model.moe_intermediate_size = 256;
+  small.model.num_hidden_layers = 4;
+  struct TotalRow {
+    const char* name;
+    void (*change)(RunConfig&);
+  };
+  for (const TotalRow& row : std::initializer_list<TotalRow>{
+           {"activations outweigh gradients",
+            [](RunConfig& c) { c.training.micro_batch_size = c.training.global_batch_size = 16; }},
+           {"gradients outweigh activations",
+            [](RunConfig& c) { c.training.sequence_length = 16; }},
+           {"several micro-batches",
+            [](RunConfig& c) {
+              c.training.micro_batch_size = 8;
+              c.training.global_batch_size = 16;
+            }},
+           {"dense", [](RunConfig& c) {
+              c.model.num_experts = 0;
+              c.training.micro_batch_size = c.training.global_batch_size = 16;
+            }}}) {
+    RunConfig config = small;
+    row.change(config);
+    const auto plan = static_cast<double>(plan_memory(config, mesh::MeshLayout({}, 1)).total);
+    const auto used = static_cast<double>(measured_total(config));
+    EXPECT_NEAR(plan, used, used * kLittle) << row.name;
   }
 }
 
