@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -132,6 +133,60 @@ MappedFile& MappedFile::operator=(MappedFile&& other) noexcept {
 
 namespace {
 constexpr std::size_t kBufferBytes = std::size_t{1} << 20;
+}
+
+namespace {
+
+bool raise_file_limit() {
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= limit.rlim_max) return false;
+  limit.rlim_cur = limit.rlim_max;
+  return ::setrlimit(RLIMIT_NOFILE, &limit) == 0;
+}
+
+}  // namespace
+
+RandomAccessFile::RandomAccessFile(const Path& path) : path_(path) {
+  descriptor_ = ::open(path.c_str(), kReadFlags);
+  if (descriptor_ < 0 && errno == EMFILE && raise_file_limit()) {
+    descriptor_ = ::open(path.c_str(), kReadFlags);
+  }
+  if (descriptor_ < 0) fail(path, "open");
+  try {
+    size_ = regular_file_size(path, descriptor_);
+  } catch (...) {
+    ::close(descriptor_);
+    throw;
+  }
+}
+
+RandomAccessFile::~RandomAccessFile() {
+  if (descriptor_ >= 0) ::close(descriptor_);
+}
+
+RandomAccessFile::RandomAccessFile(RandomAccessFile&& other) noexcept
+    : path_(std::move(other.path_)),
+      descriptor_(std::exchange(other.descriptor_, -1)),
+      size_(other.size_) {}
+
+RandomAccessFile& RandomAccessFile::operator=(RandomAccessFile&& other) noexcept {
+  std::swap(path_, other.path_);
+  std::swap(descriptor_, other.descriptor_);
+  std::swap(size_, other.size_);
+  return *this;
+}
+
+void RandomAccessFile::read(std::uint64_t offset, std::span<std::byte> out) const {
+  while (!out.empty()) {
+    const ssize_t got = ::pread(descriptor_, out.data(), out.size(), static_cast<off_t>(offset));
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) fail(path_, "read");
+    if (got == 0) {
+      throw DataError(format("{}: ended at byte {}, expected {} more bytes", path_.string(), offset, out.size()));
+    }
+    offset += static_cast<std::uint64_t>(got);
+    out = out.subspan(static_cast<std::size_t>(got));
+  }
 }
 
 FileWriter::FileWriter(const Path& path)

@@ -40,6 +40,29 @@ class MappedFile {
   std::size_t size_ = 0;
 };
 
+/// A file read in pieces. Nothing of it counts as memory of this process, and a file that is cut short while in use
+/// is an error, not the end of the process.
+/// @thread any
+class RandomAccessFile {
+ public:
+  /// Where the limit on open files is reached, it is raised as far as the system allows.
+  /// @throws DataError(path, reason)
+  explicit RandomAccessFile(const Path& path);
+  ~RandomAccessFile();
+  RandomAccessFile(RandomAccessFile&& other) noexcept;
+  RandomAccessFile& operator=(RandomAccessFile&& other) noexcept;
+  /// Bytes when it was opened.
+  std::uint64_t size() const { return size_; }
+  const Path& path() const { return path_; }
+  /// Fills `out` from `offset` on. @throws DataError(path, offset, reason), also past the end
+  void read(std::uint64_t offset, std::span<std::byte> out) const;
+
+ private:
+  Path path_;
+  int descriptor_ = -1;
+  std::uint64_t size_ = 0;
+};
+
 /// An output file that reports every failure, including at close, and can be removed on failure.
 class FileWriter {
  public:

@@ -1,4 +1,4 @@
-/// Reads token shards: PREFIX.bin and PREFIX.idx in Megatron-LM's format, memory-mapped.
+/// Reads token shards: PREFIX.bin and PREFIX.idx in Megatron-LM's format. Tokens are read where they stand; the index is memory-mapped.
 #pragma once
 
 #include <cstdint>
@@ -33,7 +33,7 @@ class TokenShard {
   /// The document that holds token `at`, 0 <= at < tokens(). @cost O(log documents)
   std::int64_t document_of(std::int64_t at) const;
 
-  /// Copies tokens [begin, begin + out.size()).
+  /// Copies tokens [begin, begin + out.size()). @throws DataError(path, byte) where the file was cut since
   void read(std::int64_t begin, std::span<std::int32_t> out) const;
   /// @throws DataError(path, byte offset) if one of `tokens`, read at `begin`, is not in [0, vocab)
   void require_below(std::span<const std::int32_t> tokens, std::int64_t begin,
@@ -65,7 +65,7 @@ class TokenShard {
   Path prefix_;
   ShardPaths paths_;
   MappedFile idx_;
-  MappedFile bin_;
+  RandomAccessFile bin_;
   Stamp idx_stamp_;
   Stamp bin_stamp_;
   TokenType type_ = TokenType::U16;

@@ -12,7 +12,7 @@ namespace moe::run {
 int choose_threads(std::optional<std::int64_t> wanted, int local_ranks);
 
 /// FLOP/s of a large square f32 GEMM on this rank's threads, through the kernels the model uses.
-/// @cost about a tenth of a second
+/// @cost about a fifth of a second
 double measure_gemm_roof();
 
 /// Bytes a second that this rank's threads read and write together, passing over an array far larger than the caches.

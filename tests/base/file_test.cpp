@@ -144,6 +144,61 @@ TEST(MappedFile, ShowsTheBytesAndMovesWithoutLosingThem) {
   EXPECT_TRUE(MappedFile(folder / "empty").bytes().empty());
 }
 
+std::string piece_of(const RandomAccessFile& file, std::uint64_t offset, std::size_t count) {
+  std::string out(count, '?');
+  file.read(offset, std::as_writable_bytes(std::span(out)));
+  return out;
+}
+
+TEST(RandomAccessFile, ReadsPiecesWhereTheyStandAndMoves) {
+  const TemporaryFolder folder;
+  write_file_atomically(folder / "a", "0123456789");
+  write_file_atomically(folder / "empty", "");
+  RandomAccessFile a(folder / "a");
+  EXPECT_EQ(a.size(), 10U);
+  EXPECT_EQ(piece_of(a, 3, 4), "3456");
+  EXPECT_EQ(piece_of(a, 10, 0), "");
+  RandomAccessFile moved(std::move(a));
+  EXPECT_EQ(piece_of(moved, 0, 10), "0123456789");
+  RandomAccessFile empty(folder / "empty");
+  EXPECT_EQ(empty.size(), 0U);
+  empty = std::move(moved);
+  EXPECT_EQ(piece_of(empty, 9, 1), "9");
+}
+
+TEST(RandomAccessFile, PastTheEndIsAnErrorThatNamesFileAndByte) {
+  const TemporaryFolder folder;
+  write_file_atomically(folder / "a", "0123456789");
+  const RandomAccessFile file(folder / "a");
+  std::filesystem::resize_file(folder / "a", 6);  // cut while it is in use
+  try {
+    piece_of(file, 4, 4);
+    ADD_FAILURE() << "read what is not there";
+  } catch (const DataError& error) {
+    EXPECT_NE(std::string(error.what()).find("a: ended at byte 6, expected 2 more"),
+              std::string::npos)
+        << error.what();
+  }
+  EXPECT_THROW(RandomAccessFile(folder / "none"), DataError);
+  EXPECT_THROW(RandomAccessFile(folder.path()), DataError);
+}
+
+/// A corpus may have more shards than a process may have files by default.
+TEST(RandomAccessFile, TheLimitOnOpenFilesIsRaised) {
+  const TemporaryFolder folder;
+  write_file_atomically(folder / "a", "x");
+  rlimit before{};
+  ASSERT_EQ(::getrlimit(RLIMIT_NOFILE, &before), 0);
+  if (before.rlim_max < 200) GTEST_SKIP() << "the hard limit is " << before.rlim_max;
+  const rlimit few{100, before.rlim_max};
+  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &few), 0);
+  std::vector<RandomAccessFile> files;
+  for (int i = 0; i < 150; ++i) files.emplace_back(folder / "a");
+  EXPECT_EQ(piece_of(files.back(), 0, 1), "x");
+  files.clear();
+  ::setrlimit(RLIMIT_NOFILE, &before);
+}
+
 TEST(FileWriter, WritesSmallAndLargePiecesInOrder) {
   const TemporaryFolder folder;
   std::string wanted;
