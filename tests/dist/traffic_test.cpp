@@ -73,10 +73,11 @@ TEST(Traffic, EveryGradientIsSummedOnceAStep) {
                     (p->kind() == ParameterKind::Expert ? experts : dense) +=
                         (p->slice().numel() + 15) / 16 * 16 * kFloat;
                   }
-                  EXPECT_EQ(sum_of(table, "SumReplicatedGrad sum"), dense);
-                  // Experts that one rank alone holds need no sum.
-                  EXPECT_EQ(sum_of(table, "SumExpertGrad sum"),
-                            layout.expert < layout.ranks ? experts : 0);
+                  // Experts that one rank alone holds need no sum; those that all hold are summed with the rest.
+                  const bool alone = layout.expert == layout.ranks;
+                  const bool by_all = layout.expert == 1;
+                  EXPECT_EQ(sum_of(table, "SumReplicatedGrad sum"), by_all ? dense + experts : dense);
+                  EXPECT_EQ(sum_of(table, "SumExpertGrad sum"), alone || by_all ? 0 : experts);
                 });
     }
   }
