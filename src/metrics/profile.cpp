@@ -22,9 +22,15 @@ void Profile::ended(const Activity& activity) {
   Sum& sum = sums_[{activity.part, activity.family, activity.name}];
   ++sum.calls;
   sum.seconds += activity.end - activity.start;
+  if (std::string_view(activity.name) == "gradient_sum") {
+    step_gradient_wait_ += activity.end - activity.start;
+  }
 }
 
-void Profile::begin_step() { in_step_ = true; }
+void Profile::begin_step() {
+  in_step_ = true;
+  step_gradient_wait_ = 0.0;
+}
 
 void Profile::end_step(double seconds, double data_wait_seconds) {
   in_step_ = false;
@@ -32,6 +38,7 @@ void Profile::end_step(double seconds, double data_wait_seconds) {
   ++steps_;
   seconds_ += seconds;
   data_wait_seconds_ += data_wait_seconds;
+  gradient_waits_.push_back(step_gradient_wait_);
 }
 
 std::vector<Profile::Row> Profile::rows() const {
@@ -66,8 +73,10 @@ std::string Profile::table() const {
   }
   if (gradient_sum_alone_ > 0.0) {
     const double wait = seconds_a_step("wait gradient_sum");
-    text += format("\nwaiting for gradient sums: {:.2f} ms a step, {:.0f} % of the {:.2f} ms they take alone",
-                   1e3 * wait, 100.0 * wait / gradient_sum_alone_, 1e3 * gradient_sum_alone_);
+    text += format("\nwaiting for gradient sums: {:.2f} ms a step; of these the sums' own, which the last rank to come "
+                   "waited too: {:.2f} ms, {:.0f} % of the {:.2f} ms they take alone",
+                   1e3 * wait, 1e3 * gradient_sum_exposed_,
+                   100.0 * gradient_sum_exposed_ / gradient_sum_alone_, 1e3 * gradient_sum_alone_);
   }
   if (bandwidth_ > 0.0 && optimizer_bandwidth() > 0.0) {
     text += format("\noptimizer: {:.1f} GB/s, {:.0f} % of the memory bandwidth measured here ({:.1f} GB/s)",
@@ -100,6 +109,7 @@ std::string Profile::json() const {
   }
   if (gradient_sum_alone_ > 0.0) {
     all["gradient_sum_wait"] = seconds_a_step("wait gradient_sum");
+    all["gradient_sum_exposed"] = gradient_sum_exposed_;
     all["gradient_sum_alone"] = gradient_sum_alone_;
   }
   if (bandwidth_ > 0.0) {

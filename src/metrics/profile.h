@@ -25,8 +25,14 @@ class Profile final : public ActivityObserver {
   void begin_step();
   void end_step(double seconds, double data_wait_seconds);
 
-  /// Seconds the gradient sums take when nothing else runs, to set the waiting beside.
-  void set_gradient_sum_alone(double seconds) { gradient_sum_alone_ = seconds; }
+  /// Seconds this rank waited for gradient sums, step by step.
+  const std::vector<double>& gradient_waits() const { return gradient_waits_; }
+  /// To set the waiting beside: seconds the gradient sums take when nothing else runs, and seconds a step that the rank
+  /// which came last waited. That is the sums' own; what the others waited more is the ranks' unequal work.
+  void set_gradient_sum(double alone, double last_rank_waited) {
+    gradient_sum_alone_ = alone;
+    gradient_sum_exposed_ = last_rank_waited;
+  }
 
   /// What the optimizer's passes over memory are set beside: bytes it moves a step, and bytes a second measured here.
   void set_memory(double optimizer_bytes, double bandwidth) {
@@ -49,7 +55,7 @@ class Profile final : public ActivityObserver {
   /// Seconds a step of one row; 0 for a name that is not there.
   double seconds_a_step(std::string_view name) const;
   /// {"steps", "step_seconds", "activities": [{"name", "calls", "seconds", "share"}], and where measured
-  /// "gradient_sum_wait", "gradient_sum_alone", "optimizer_bandwidth", "memory_bandwidth"}, figures a step.
+  /// "gradient_sum_wait", "gradient_sum_exposed", "gradient_sum_alone", "optimizer_bandwidth", "memory_bandwidth"}, figures a step.
   std::string json() const;
 
  private:
@@ -67,7 +73,10 @@ class Profile final : public ActivityObserver {
   std::int64_t steps_ = 0;
   double seconds_ = 0.0;
   double data_wait_seconds_ = 0.0;
+  double step_gradient_wait_ = 0.0;
+  std::vector<double> gradient_waits_;
   double gradient_sum_alone_ = 0.0;
+  double gradient_sum_exposed_ = 0.0;
   double optimizer_bytes_ = 0.0;
   double bandwidth_ = 0.0;
 };

@@ -231,12 +231,22 @@ class TrainRun {
     current_context().stream.observe(profile_.get());
   }
 
+  /// Of each step the shortest wait of any rank, in the mean: the rank that came last waited for the sums alone.
+  double least_gradient_wait() {
+    double sum = 0.0;
+    for (const double wait : profile_->gradient_waits()) sum -= comm::max_over(world_.group(), -wait);
+    return sum / std::max<double>(1.0, static_cast<double>(profile_->gradient_waits().size()));
+  }
+
   void finish_profile() {
     if (!profile_) return;
     current_context().stream.observe(nullptr);
     trace_->close();
     profile_->set_memory(optimizer_bytes(), measure_memory_bandwidth());
-    if (world_.size() > 1) profile_->set_gradient_sum_alone(state_.reducer->seconds_alone());
+    if (world_.size() > 1) {
+      const double own = least_gradient_wait();
+      profile_->set_gradient_sum(state_.reducer->seconds_alone(), own);
+    }
     write_file_atomically(profile_file("profile"), profile_->json());
     say(profile_->table());
   }

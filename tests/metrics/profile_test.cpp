@@ -69,7 +69,7 @@ TEST(Profile, JsonTellsFiguresAStep) {
   fill(profile);
   const auto before = nlohmann::json::parse(profile.json());
   EXPECT_FALSE(before.contains("gradient_sum_alone"));
-  profile.set_gradient_sum_alone(0.5);
+  profile.set_gradient_sum(0.5, 0.0625);
   const auto json = nlohmann::json::parse(profile.json());
   EXPECT_EQ(json["steps"], 2);
   EXPECT_EQ(json["step_seconds"], 1.0);
@@ -78,6 +78,7 @@ TEST(Profile, JsonTellsFiguresAStep) {
   EXPECT_EQ(json["activities"][0]["seconds"], 0.5);
   EXPECT_EQ(json["activities"][0]["share"], 0.5);
   EXPECT_EQ(json["gradient_sum_wait"], 0.125);
+  EXPECT_EQ(json["gradient_sum_exposed"], 0.0625);
   EXPECT_EQ(json["gradient_sum_alone"], 0.5);
 }
 
@@ -85,9 +86,11 @@ TEST(Profile, TheTableSetsWaitingBesideTheSumsAlone) {
   Trace trace;
   Profile profile(trace);
   fill(profile);
-  profile.set_gradient_sum_alone(0.5);
+  EXPECT_EQ(profile.gradient_waits().size(), 2U) << "the first step warms up";
+  profile.set_gradient_sum(0.5, 0.0625);
   EXPECT_THAT(profile.table(), HasSubstr("2 steps of 1000.0 ms"));
-  EXPECT_THAT(profile.table(), HasSubstr("waiting for gradient sums: 125.00 ms a step, 25 % of the 500.00 ms they take alone"));
+  EXPECT_THAT(profile.table(), HasSubstr("waiting for gradient sums: 125.00 ms a step; of these the sums' own, "
+                                         "which the last rank to come waited too: 62.50 ms, 12 % of the 500.00 ms"));
 }
 
 TEST(Profile, TheOptimizerIsSetBesideTheMemoryOfTheMachine) {
