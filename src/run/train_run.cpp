@@ -1,6 +1,7 @@
 #include "run/train_run.h"
 
 #include <filesystem>
+#include <numeric>
 
 #include "base/error.h"
 #include "base/format.h"
@@ -233,9 +234,12 @@ class TrainRun {
 
   /// Of each step the shortest wait of any rank, in the mean: the rank that came last waited for the sums alone.
   double least_gradient_wait() {
-    double sum = 0.0;
-    for (const double wait : profile_->gradient_waits()) sum -= comm::max_over(world_.group(), -wait);
-    return sum / std::max<double>(1.0, static_cast<double>(profile_->gradient_waits().size()));
+    std::vector<double> waits = profile_->gradient_waits();
+    if (waits.empty()) return 0.0;
+    for (double& wait : waits) wait = -wait;
+    const auto count = static_cast<std::int64_t>(waits.size());
+    world_.group().all_reduce_max(View{waits.data(), DType::F64, 1, {count}, {1}}).wait();
+    return -std::accumulate(waits.begin(), waits.end(), 0.0) / static_cast<double>(count);
   }
 
   void finish_profile() {

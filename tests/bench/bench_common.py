@@ -6,6 +6,8 @@ import os
 import pathlib
 import subprocess
 import sys
+import tempfile
+import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BIN = ROOT / "build/release/bin"
@@ -15,6 +17,22 @@ def environment(threads=None):
     """Of a run; with `threads` those of OpenMP are set."""
     told = {**os.environ, "OMP_WAIT_POLICY": "passive", "OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1"}
     return told if threads is None else {**told, "OMP_NUM_THREADS": str(threads)}
+
+
+def run_measured(command, threads=None):
+    """Standard output, seconds, and peak resident memory in MiB. The system charges a program with what the one that
+    starts it holds, so this one should hold little. Raises RuntimeError with the end of its error output."""
+    with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as err:
+        start = time.perf_counter()
+        process = subprocess.Popen([str(word) for word in command], stdout=out, stderr=err, cwd=ROOT, env=environment(threads))
+        _, status, usage = os.wait4(process.pid, 0)
+        seconds = time.perf_counter() - start
+        process.returncode = os.waitstatus_to_exitcode(status)
+        out.seek(0)
+        err.seek(0)
+        if process.returncode != 0:
+            raise RuntimeError(f"{' '.join(str(word) for word in command)} ended with {process.returncode}:\n{err.read()[-2000:]}")
+        return out.read(), seconds, usage.ru_maxrss / 1024
 
 
 def require_program(bench):

@@ -88,21 +88,14 @@ TEST_F(Rule13, EveryRankClipsByTheSameFactor) {
   });
 }
 
-/// Every token chooses experts 0 and 1: scores tie.
-void silence_routers(Trainer& trainer) {
-  trainer.state().model->for_each_parameter([](nn::Parameter& p) {
-    if (p.kind() == ParameterKind::Router) p.master().fill(0.0);
-  });
-}
-
 TEST_F(Rule15, AnExpertWithoutTokensHasAnExactlyZeroGradientAndStillDecays) {
   Problem problem = four_ranks();
   problem.optimizer.weight_decay = 0.5;
   on_each_layout(problem, [&](Trainer& trainer, comm::Group& world, int) {
     // Whatever was in the buffers before must not matter; the second step takes the memory of the first.
-    silence_routers(trainer);
+    testing::silence_routers(trainer);
     trainer.step();
-    silence_routers(trainer);
+    testing::silence_routers(trainer);
     trainer.state().model->for_each_parameter(
         [](nn::Parameter& p) { p.gradient().fill(std::numeric_limits<double>::quiet_NaN()); });
     const Values before = trainer.gather_weights();

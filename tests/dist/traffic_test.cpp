@@ -11,6 +11,7 @@ namespace {
 
 using testing::CountingGroup;
 using testing::Problem;
+using testing::silence_routers;
 using testing::Traffic;
 using testing::TrafficTable;
 using testing::Trainer;
@@ -21,13 +22,6 @@ struct Layout {
   int ranks;
   int expert;
 };
-
-/// Every token chooses experts 0 and 1, which the first rank of each expert group holds.
-void silence_routers(Trainer& trainer) {
-  trainer.state().model->for_each_parameter([](nn::Parameter& p) {
-    if (p.kind() == ParameterKind::Router) p.master().fill(0.0);
-  });
-}
 
 /// One step of a problem on a layout, seen by each rank.
 void on_a_step(const Problem& problem, const Layout& layout,

@@ -290,6 +290,12 @@ Values Trainer::gather(const std::vector<std::pair<std::string, Tensor>>& parts)
   return gathered;
 }
 
+void silence_routers(Trainer& trainer) {
+  trainer.state().model->for_each_parameter([](nn::Parameter& p) {
+    if (p.kind() == ParameterKind::Router) p.master().fill(0.0);
+  });
+}
+
 Outcome run_parallel(const Problem& problem, comm::Group& world, int expert) {
   MOE_CHECK_EQ(problem.readers, world.size());
   Trainer trainer(problem, world, expert);

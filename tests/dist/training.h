@@ -84,6 +84,9 @@ class Trainer {
   metrics::Trace trace_;
 };
 
+/// Scores tie: every token chooses experts 0 and 1.
+void silence_routers(Trainer& trainer);
+
 /// All steps on this layout. @comm all ranks of `world`
 Outcome run_parallel(const Problem& problem, comm::Group& world, int expert);
 
