@@ -81,6 +81,8 @@ class FileWriter {
   void start_writeback();
   /// Flushes, fsyncs and closes.
   void finish();
+  /// Flushes and closes: for files that need not outlive the machine.
+  void close();
 
  private:
   void flush();

@@ -94,7 +94,7 @@ std::int64_t held_out_begin(const TokenShard& shard, double fraction) {
   const auto wanted = static_cast<std::int64_t>(
       std::llround(static_cast<double>(shard.tokens()) * (1 - fraction)));
   const std::int64_t at = std::clamp<std::int64_t>(wanted, 1, shard.tokens() - 1);
-  const std::int64_t next = shard.document_begin(shard.document_of(at - 1) + 1);
+  const std::int64_t next = shard.index().document_begin(shard.index().document_of(at - 1) + 1);
   return next - at <= (shard.tokens() - at) / 2 ? next : at;
 }
 

@@ -40,5 +40,7 @@ struct ShardPaths {
   Path tokenizer;  ///< PREFIX.model: the tokenizer's own bytes, if it has any
 };
 ShardPaths shard_paths(const Path& prefix);
+/// `path` with `suffix` after its name, whatever dots that has.
+Path with_suffix(const Path& path, const char* suffix);
 
 }  // namespace moe::data

@@ -1,4 +1,5 @@
-/// Reads token shards: PREFIX.bin and PREFIX.idx in Megatron-LM's format. Tokens are read where they stand; the index is memory-mapped.
+/// Reads token shards: PREFIX.bin and PREFIX.idx in Megatron-LM's format, where they stand: the memory they take does not
+/// grow with them.
 #pragma once
 
 #include <cstdint>
@@ -7,6 +8,7 @@
 #include <string>
 
 #include "base/file.h"
+#include "data/shard_index.h"
 #include "data/shard_info.h"
 #include "data/token_format.h"
 
@@ -17,21 +19,18 @@ namespace moe::data {
 /// @thread any, after construction
 class TokenShard {
  public:
-  /// Maps and validates everything but the token values. @cost one pass over the index
+  /// Opens and validates everything but the token values. @cost one pass over the index
   /// @throws DataError(path, byte offset, expected, found)
   explicit TokenShard(const Path& prefix);
 
   const Path& prefix() const { return prefix_; }
-  TokenType type() const { return type_; }
-  std::int64_t tokens() const { return tokens_; }
-  std::int64_t sequences() const { return sequences_; }
-  std::int64_t documents() const { return documents_; }
+  TokenType type() const { return index_.type(); }
+  std::int64_t tokens() const { return index_.tokens(); }
+  std::int64_t sequences() const { return index_.sequences(); }
+  std::int64_t documents() const { return index_.documents(); }
+  /// Where the documents begin.
+  const ShardIndex& index() const { return index_; }
   const std::optional<ShardInfo>& info() const { return info_; }
-
-  /// Token offset of the first token of document `d`; of `documents()`: the number of tokens.
-  std::int64_t document_begin(std::int64_t document) const;
-  /// The document that holds token `at`, 0 <= at < tokens(). @cost O(log documents)
-  std::int64_t document_of(std::int64_t at) const;
 
   /// Copies tokens [begin, begin + out.size()). @throws DataError(path, byte) where the file was cut since
   void read(std::int64_t begin, std::span<std::int32_t> out) const;
@@ -53,25 +52,15 @@ class TokenShard {
     bool operator==(const Stamp&) const = default;
   };
   static Stamp stamp_of(const Path& path);
-  void read_header();
-  void check_sequences();
-  void check_documents() const;
+  TokenShard(const Path& prefix, ShardPaths paths, RandomAccessFile index);
   void check_info();
-  template <class T>
-  T field(std::int64_t offset) const;
-  std::int64_t pointer(std::int64_t sequence) const;
-  std::int64_t sequence_of_document(std::int64_t document) const;
 
   Path prefix_;
   ShardPaths paths_;
-  MappedFile idx_;
   RandomAccessFile bin_;
   Stamp idx_stamp_;
   Stamp bin_stamp_;
-  TokenType type_ = TokenType::U16;
-  std::int64_t sequences_ = 0;
-  std::int64_t documents_ = 0;
-  std::int64_t tokens_ = 0;
+  ShardIndex index_;
   std::string index_digest_;
   std::optional<ShardInfo> info_;
 };

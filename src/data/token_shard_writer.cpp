@@ -48,7 +48,10 @@ TokenShardWriter::TokenShardWriter(const Path& prefix, std::int64_t vocab_size)
   temporary_ = {temporary_name(target_.bin), temporary_name(target_.idx),
                 temporary_name(target_.info), temporary_name(target_.tokenizer)};
   create_folder_of(prefix);
-  bin_ = std::make_unique<FileWriter>(temporary_.bin);
+  lengths_ = std::make_unique<SpilledColumn<std::int32_t>>(with_suffix(temporary_.idx, ".lengths"));
+  document_ends_ = std::make_unique<SpilledColumn<std::int64_t>>(with_suffix(temporary_.idx, ".documents"));
+  document_ends_->push_back(0);
+  bin_ = std::make_unique<FileWriter>(temporary_.bin);  // last: it is removed by the destructor alone
 }
 
 TokenShardWriter::~TokenShardWriter() {
@@ -83,29 +86,33 @@ void TokenShardWriter::append(std::span<const std::int32_t> tokens) {
 
 void TokenShardWriter::end_sequence() {
   if (open_tokens_ == 0) return;
-  lengths_.push_back(static_cast<std::int32_t>(std::exchange(open_tokens_, 0)));
+  lengths_->push_back(static_cast<std::int32_t>(std::exchange(open_tokens_, 0)));
 }
 
 void TokenShardWriter::end_document() {
   end_sequence();
-  const auto sequences = static_cast<std::int64_t>(lengths_.size());
-  if (sequences > document_ends_.back()) document_ends_.push_back(sequences);
+  if (lengths_->size() == last_document_end_) return;
+  last_document_end_ = lengths_->size();
+  document_ends_->push_back(last_document_end_);
 }
 
-void TokenShardWriter::write_index() const {
+void TokenShardWriter::write_index() {
   FileWriter file(temporary_.idx);
   file.write(kIndexMagic);
   write_value(file, kIndexVersion);
   write_value(file, static_cast<std::uint8_t>(type_));
-  write_value(file, static_cast<std::uint64_t>(lengths_.size()));
-  write_value(file, static_cast<std::uint64_t>(document_ends_.size()));
-  file.write(std::as_bytes(std::span(lengths_)));
+  write_value(file, static_cast<std::uint64_t>(lengths_->size()));
+  write_value(file, static_cast<std::uint64_t>(document_ends_->size()));
+  const auto copy = [&file](const auto& block) { file.write(std::as_bytes(block)); };
+  lengths_->for_each_block(copy);
   std::int64_t pointer = 0;
-  for (const std::int32_t length : lengths_) {
-    write_value(file, pointer);
-    pointer += length * size_of(type_);
-  }
-  file.write(std::as_bytes(std::span(document_ends_)));
+  lengths_->for_each_block([&](std::span<const std::int32_t> lengths) {
+    for (const std::int32_t length : lengths) {
+      write_value(file, pointer);
+      pointer += length * size_of(type_);
+    }
+  });
+  document_ends_->for_each_block(copy);
   file.finish();
 }
 

@@ -9,6 +9,7 @@
 
 #include "base/file.h"
 #include "data/shard_info.h"
+#include "data/spilled_column.h"
 #include "data/token_format.h"
 
 namespace moe::data {
@@ -17,7 +18,8 @@ class Tokenizer;
 
 /// @invariant until `finish` returns the shard's own names are untouched; a writer that goes without
 ///   finishing leaves nothing behind
-/// @cost 12 bytes of memory per document, until the index is written
+/// @cost memory does not grow with the tokens or documents; beside the tokens, 12 bytes per document stand in temporary
+///   files until the index is written
 /// @thread one
 class TokenShardWriter {
  public:
@@ -33,7 +35,7 @@ class TokenShardWriter {
   void end_document();
 
   std::int64_t tokens() const { return tokens_; }
-  std::int64_t documents() const { return static_cast<std::int64_t>(document_ends_.size()) - 1; }
+  std::int64_t documents() const { return document_ends_->size() - 1; }
 
   /// Ends the open document, syncs everything and renames it into place, the index last.
   /// @param text_bytes of the documents, before tokenization; `eod` -1: none was appended
@@ -44,7 +46,7 @@ class TokenShardWriter {
 
  private:
   void end_sequence();
-  void write_index() const;
+  void write_index();
   void publish(bool with_tokenizer);
 
   ShardPaths target_;
@@ -54,8 +56,10 @@ class TokenShardWriter {
   std::int64_t vocab_size_;
   std::int64_t tokens_ = 0;
   std::int64_t open_tokens_ = 0;  // of the open sequence
-  std::vector<std::int32_t> lengths_;
-  std::vector<std::int64_t> document_ends_{0};
+  // The index's arrays, whose lengths its header tells first.
+  std::unique_ptr<SpilledColumn<std::int32_t>> lengths_;
+  std::unique_ptr<SpilledColumn<std::int64_t>> document_ends_;  // in sequences; the first one is 0
+  std::int64_t last_document_end_ = 0;
   std::vector<std::uint16_t> narrow_;
 };
 

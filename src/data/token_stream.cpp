@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <utility>
+#include <vector>
 
 #include "base/check.h"
 
@@ -69,11 +70,10 @@ void TokenStream::mark_documents(const Targets& targets, std::int64_t shift,
   const std::int64_t last = targets.first + targets.count;
   // The start of the range begins a document, whether or not one does so in the shard.
   if (targets.first == 0) mark_start(shift, targets.all_count, out);
-  for (std::int64_t d = shard_->document_of(begin_ + targets.first); d < shard_->documents(); ++d) {
-    const std::int64_t start = shard_->document_begin(d) - begin_;
-    if (start >= last) break;
-    if (start < std::max<std::int64_t>(targets.first, 1)) continue;
-    mark_start(shift + start - targets.first, targets.all_count, out);
+  std::vector<std::int64_t> starts;
+  shard_->index().document_begins(begin_ + std::max<std::int64_t>(targets.first, 1), begin_ + last, starts);
+  for (const std::int64_t start : starts) {
+    mark_start(shift + start - begin_ - targets.first, targets.all_count, out);
   }
 }
 

@@ -61,7 +61,7 @@ void expert_fields(ModelConfig& c, config::Fields& f) {
   f.optional_integer("moe_intermediate_size", c.moe_intermediate_size, "null",
                      "hidden width of one expert; null: intermediate_size", {.min = 1});
   f.boolean("norm_topk_prob", c.norm_topk_prob, "renormalise the chosen experts' weights");
-  f.choice("router", c.router, router_names(), "how experts are chosen");
+  f.choice("router", c.router, router_names(), "how experts are chosen; round_robin gives all equal work, for measuring");
   f.integer("shared_expert_intermediate_size", c.shared_expert_intermediate_size,
             "hidden width of the expert every token uses; 0: none", {.min = 0});
   f.boolean("shared_expert_gate", c.shared_expert_gate, "sigmoid gate on the shared expert");

@@ -13,6 +13,7 @@ struct Entry {
 
 constexpr Entry kRouters[] = {
     {"softmax_topk", &make_softmax_top_k_router},
+    {"round_robin", &make_round_robin_router},
 };
 
 }  // namespace

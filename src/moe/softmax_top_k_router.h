@@ -9,4 +9,8 @@ namespace moe {
 /// Softmax over all experts, then top-k; renormalised over the k (the same as Mixtral's top-k, then softmax), or not.
 std::unique_ptr<Router> make_softmax_top_k_router(const RouterSpec& spec);
 
+/// For measuring, not for learning: tokens take the experts in turn, as if all others scored nothing, so that every expert
+/// has equal work whatever the weights; their weights are the softmax over the chosen. Costs what softmax_topk costs.
+std::unique_ptr<Router> make_round_robin_router(const RouterSpec& spec);
+
 }  // namespace moe

@@ -80,11 +80,11 @@ TEST(TokenShard, ReadsAForeignShardWithoutDescription) {
   EXPECT_FALSE(shard.info().has_value());
   EXPECT_EQ(shard.documents(), 2);
   EXPECT_THAT(all_tokens(shard), ElementsAre(5, 6, 7, 8, 300));
-  EXPECT_EQ(shard.document_begin(0), 0);
-  EXPECT_EQ(shard.document_begin(1), 3);
-  EXPECT_EQ(shard.document_begin(2), 5);
-  EXPECT_EQ(shard.document_of(2), 0);
-  EXPECT_EQ(shard.document_of(3), 1);
+  EXPECT_EQ(shard.index().document_begin(0), 0);
+  EXPECT_EQ(shard.index().document_begin(1), 3);
+  EXPECT_EQ(shard.index().document_begin(2), 5);
+  EXPECT_EQ(shard.index().document_of(2), 0);
+  EXPECT_EQ(shard.index().document_of(3), 1);
 }
 
 TEST(TokenShard, StoresWideVocabulariesAsInt32) {
@@ -105,7 +105,7 @@ TEST(TokenShard, KeepsEveryDocumentOfAWideVocabulary) {
   EXPECT_THAT(all_tokens(shard), ElementsAre(70000, 1, 2, 3, 69999, 5, 6, 7, 8, 9));
   for (std::int64_t d = 0; d < 4; ++d) {
     std::vector<std::int32_t> tokens(documents[static_cast<std::size_t>(d)].size());
-    shard.read(shard.document_begin(d), tokens);
+    shard.read(shard.index().document_begin(d), tokens);
     EXPECT_EQ(tokens, documents[static_cast<std::size_t>(d)]);
   }
 }
@@ -234,9 +234,9 @@ TEST(TokenShard, FiveThousandMutationsAreRefusedOrHarmless) {
       EXPECT_EQ(static_cast<std::size_t>(shard.tokens() * size_of(shard.type())), bin.size());
       all_tokens(shard);
       for (std::int64_t t = 0; t < shard.tokens(); ++t) {
-        const std::int64_t document = shard.document_of(t);
-        ASSERT_LE(shard.document_begin(document), t);
-        ASSERT_GT(shard.document_begin(document + 1), t);
+        const std::int64_t document = shard.index().document_of(t);
+        ASSERT_LE(shard.index().document_begin(document), t);
+        ASSERT_GT(shard.index().document_begin(document + 1), t);
       }
     } catch (const DataError&) {
     }

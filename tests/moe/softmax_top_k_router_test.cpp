@@ -30,8 +30,9 @@ const Row kRows[] = {{6, 5, 2, true}, {6, 5, 2, false}, {6, 5, 1, true}, {6, 5, 
 
 constexpr std::int64_t kWidth = 6;
 
-std::unique_ptr<Router> make(const Row& row, DType dtype = DType::F64) {
-  auto router = make_router({.name = "r",
+std::unique_ptr<Router> make(const Row& row, DType dtype = DType::F64, const char* type = "softmax_topk") {
+  auto router = make_router({.type = type,
+                             .name = "r",
                              .width = kWidth,
                              .experts = row.experts,
                              .choices = row.choices,
@@ -176,8 +177,43 @@ TEST_F(SoftmaxTopKRouterTest, RefusesAnotherWidth) {
   EXPECT_THROW(router->route(Variable(random_tensor("x", {4, kWidth + 1})), {}), ShapeError);
 }
 
+// The softmax over the chosen, as if there were no others.
+TEST_F(SoftmaxTopKRouterTest, RoundRobinGivesEveryExpertAsMuch) {
+  for (const Row& row : kRows) {
+    SCOPED_TRACE(format("T {} E {} K {}", row.tokens, row.experts, row.choices));
+    const auto router = make(row, DType::F64, "round_robin");
+    const Tensor x = random_tensor("x", {row.tokens, kWidth});
+    const Router::Output output = router->route(Variable(x), {});
+    const std::vector<std::int32_t> chosen = ints(output.routing.expert_TK);
+    const naive::Numbers logits =
+        naive::linear(x.to_vector(), router->parameters()[0]->master().to_vector(), kWidth);
+    const naive::Numbers weight = output.routing.weight_TK.value().to_vector();
+    std::vector<std::int64_t> load(naive::at(row.experts), 0);
+    for (std::int64_t t = 0; t < row.tokens; ++t) {
+      double sum = 0.0;
+      double weights = 0.0;
+      for (std::int64_t k = 0; k < row.choices; ++k) {
+        const std::int32_t e = chosen[naive::at(t * row.choices + k)];
+        ++load[static_cast<std::size_t>(e)];
+        sum += std::exp(logits[naive::at(t * row.experts + e)]);
+        weights += weight[naive::at(t * row.choices + k)];
+      }
+      EXPECT_TRUE(testing::close_to(Tensor::from(std::vector{weights}, {1}, DType::F64), Tensor::full({1}, DType::F64, 1.0),
+                                    DType::F64, row.choices));
+      const std::int32_t best = chosen[naive::at(t * row.choices)];
+      EXPECT_TRUE(testing::close_to(
+          Tensor::from(std::vector{weight[naive::at(t * row.choices)]}, {1}, DType::F64),
+          Tensor::full({1}, DType::F64, std::exp(logits[naive::at(t * row.experts + best)]) / sum), DType::F64,
+          kWidth + row.experts));
+    }
+    if (row.tokens == 0) continue;
+    const auto [least, most] = std::minmax_element(load.begin(), load.end());
+    EXPECT_LE(*most - *least, 1);
+  }
+}
+
 TEST(RouterRegistry, NamesWhatItKnows) {
-  EXPECT_EQ(router_names(), std::vector<std::string>{"softmax_topk"});
+  EXPECT_EQ(router_names(), (std::vector<std::string>{"softmax_topk", "round_robin"}));
   try {
     make_router({.type = "sofmax_topk"});
     ADD_FAILURE() << "an unknown router was made";

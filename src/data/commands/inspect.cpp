@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <nlohmann/json.hpp>
+#include <utility>
 #include <vector>
 
 #include "base/format.h"
@@ -13,21 +14,41 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-Json facts_of(const TokenShard& shard) {
-  std::int64_t shortest = shard.documents() > 0 ? shard.tokens() : 0;
+struct Lengths {
+  std::int64_t shortest = 0;
   std::int64_t longest = 0;
-  for (std::int64_t d = 0; d < shard.documents(); ++d) {
-    const std::int64_t length = shard.document_begin(d + 1) - shard.document_begin(d);
-    shortest = std::min(shortest, length);
-    longest = std::max(longest, length);
+};
+
+Lengths document_lengths(const TokenShard& shard) {
+  constexpr std::int64_t kTokens = std::int64_t{1} << 20;
+  if (shard.documents() == 0) return {};
+  Lengths lengths{shard.tokens(), 0};
+  const auto count = [&lengths](std::int64_t length) {
+    lengths = {std::min(lengths.shortest, length), std::max(lengths.longest, length)};
+  };
+  std::vector<std::int64_t> begins;
+  std::int64_t open = 0;  // where the document not yet counted begins: the first one at 0
+  bool first = true;
+  for (std::int64_t at = 0; at <= shard.tokens(); at += kTokens) {
+    shard.index().document_begins(at, at + kTokens, begins);
+    for (const std::int64_t begin : begins) {
+      if (!std::exchange(first, false)) count(begin - open);
+      open = begin;
+    }
   }
+  count(shard.tokens() - open);
+  return lengths;
+}
+
+Json facts_of(const TokenShard& shard) {
+  const Lengths lengths = document_lengths(shard);
   Json facts{{"prefix", shard.prefix().string()},
              {"dtype", to_string(shard.type())},
              {"tokens", shard.tokens()},
              {"sequences", shard.sequences()},
              {"documents", shard.documents()},
-             {"shortest_document", shortest},
-             {"longest_document", longest},
+             {"shortest_document", lengths.shortest},
+             {"longest_document", lengths.longest},
              {"index_digest", shard.index_digest()}};
   if (!shard.info()) return facts;
   const ShardInfo& info = *shard.info();
@@ -61,8 +82,8 @@ std::string first_documents(const TokenShard& shard, std::int64_t count) {
   const auto tokenizer = shard.info() ? load_tokenizer(shard.prefix().string()) : nullptr;
   std::string text;
   for (std::int64_t d = 0; d < std::min(count, shard.documents()); ++d) {
-    const std::int64_t begin = shard.document_begin(d);
-    const std::int64_t length = shard.document_begin(d + 1) - begin;
+    const std::int64_t begin = shard.index().document_begin(d);
+    const std::int64_t length = shard.index().document_begin(d + 1) - begin;
     std::vector<std::int32_t> tokens(static_cast<std::size_t>(std::min(length, kShown)));
     shard.read(begin, tokens);
     text += format("document {} ({} tokens): ", d, with_thousands(length));
