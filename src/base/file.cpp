@@ -230,11 +230,6 @@ void FileWriter::start_writeback() {
 void FileWriter::finish() {
   flush();
   if (::fsync(descriptor_) != 0) fail(path_, "sync");
-  close();
-}
-
-void FileWriter::close() {
-  flush();
   if (::close(std::exchange(descriptor_, -1)) != 0) fail(path_, "close");
 }
 

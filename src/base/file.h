@@ -81,8 +81,6 @@ class FileWriter {
   void start_writeback();
   /// Flushes, fsyncs and closes.
   void finish();
-  /// Flushes and closes: for files that need not outlive the machine.
-  void close();
 
  private:
   void flush();

@@ -46,7 +46,7 @@ class SpilledColumn {
   template <class Take>
   void for_each_block(Take&& take) {
     if (writer_) {
-      writer_->close();
+      writer_->finish();
       writer_.reset();
     }
     const RandomAccessFile file(path_);
