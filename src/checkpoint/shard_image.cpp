@@ -17,7 +17,10 @@ namespace moe::checkpoint {
 namespace {
 
 constexpr const char* kWhere = "checkpoint image";
+// Superblock, root group, and the space that HDF5 sets aside for small things.
 constexpr std::size_t kMetadataReserve = std::size_t{1} << 16;
+constexpr std::int64_t kDatasetMetadata = 2048;  // header, attribute, link
+constexpr std::int64_t kChunkMetadata = 32;      // in the dataset's index
 constexpr std::size_t kEndOfFileOffset = 28;  // in the superblock of versions 2 and 3
 
 /// The memory behind HDF5's core driver. Owned here, so that closing the file leaves it to us.
@@ -39,6 +42,7 @@ void* allocate_pages(std::size_t size) {
 void* resize_memory(void* data, std::size_t size, H5FD_file_image_op_t, void* user) {
   auto* memory = static_cast<Memory*>(user);
   const bool reuses = data == nullptr && size <= memory->spent.capacity();
+  if (!reuses) memory->spent = {};  // before there is other memory beside it
   void* moved = reuses ? memory->spent.release() : allocate_pages(size);
   if (moved == nullptr) return nullptr;
   if (data != nullptr) std::memcpy(moved, data, std::min(size, memory->size));
@@ -132,13 +136,17 @@ struct ShardImage::State {
   }
 };
 
-ShardImage::ShardImage(std::int64_t payload_bytes, FileImage spent)
-    : state_(std::make_unique<State>()) {
+std::int64_t ShardImage::bytes_of(DType dtype, std::int64_t elements) {
+  const auto chunk = static_cast<std::int64_t>(chunk_elements(dtype, static_cast<hsize_t>(elements)));
+  const std::int64_t chunks = (elements + chunk - 1) / chunk;
+  return chunks * (chunk * size_of(dtype) + static_cast<std::int64_t>(kFletcherBytes) + kChunkMetadata) + kDatasetMetadata;
+}
+
+ShardImage::ShardImage(std::int64_t bytes, FileImage spent) : state_(std::make_unique<State>()) {
   prepare_hdf5();
   state_->memory.spent = std::move(spent);
-  // 4 bytes of checksum a chunk and some metadata a dataset: 1/64 covers both for large payloads.
-  const auto payload = static_cast<std::size_t>(payload_bytes);
-  const Handle access = memory_access(state_->memory, payload + payload / 64 + kMetadataReserve);
+  // Were it too little, HDF5 would move the image into twice the memory.
+  const Handle access = memory_access(state_->memory, static_cast<std::size_t>(bytes) + kMetadataReserve);
   // The core driver tells open files apart by name, in the whole process.
   const std::string name = "image-" + unique_suffix();
   state_->file = checked(H5Fcreate(name.c_str(), H5F_ACC_TRUNC, H5P_DEFAULT, access.get()),

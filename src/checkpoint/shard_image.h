@@ -38,9 +38,12 @@ class FileImage {
 /// @thread several may be built at once; HDF5 itself runs one call at a time
 class ShardImage {
  public:
-  /// `payload_bytes`: what will be added, so that memory is reserved once. `spent`: an image that is on the
-  /// disk; its memory is used again if it is large enough.
-  explicit ShardImage(std::int64_t payload_bytes, FileImage spent = {});
+  /// What a dataset takes in the image, at most: its last chunk is whole, and it has a description.
+  static std::int64_t bytes_of(DType dtype, std::int64_t elements);
+
+  /// `bytes`: of all that will be added, by bytes_of; so memory is taken once. `spent`: an image that is on the disk; its
+  /// memory is used again if it is large enough.
+  explicit ShardImage(std::int64_t bytes, FileImage spent = {});
   ~ShardImage();
   /// Adds a dataset of one dim, chunked, with Fletcher32 checksums and an attribute "dtype".
   /// @shape data contiguous, at least one element  @throws CheckpointError(dataset, reason)

@@ -120,9 +120,9 @@ class StreamWriter {
   }
 
   void write_file(std::size_t index, const std::vector<Part>& parts) {
-    std::int64_t payload = 0;
-    for (const Part& part : parts) payload += part.bytes();
-    ShardImage image(payload, std::move(spent_));
+    std::int64_t bytes = 0;
+    for (const Part& part : parts) bytes += ShardImage::bytes_of(part.dtype, part.slice.numel());
+    ShardImage image(bytes, std::move(spent_));
     std::map<std::string, std::size_t> seen;
     for (const Part& part : parts) {
       const std::string dataset = dataset_name(part.name, seen[part.name]++);

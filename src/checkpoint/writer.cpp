@@ -85,6 +85,7 @@ class ShardWriter {
 
   Manifest run(int rank) {
     const auto files = plan_files(snapshot_, payload_of_a_file(snapshot_, options_.file_bytes));
+    for (const auto& placed : files) image_bytes_ = std::max(image_bytes_, bytes_of_image(placed));
     for (std::size_t index = 0; index < files.size(); ++index) {
       write_file(shard_name(rank, index), files[index]);
       release_before(index + 1 < files.size() ? files[index + 1].front().tensor
@@ -106,9 +107,7 @@ class ShardWriter {
   }
 
   void write_file(const std::string& name, const std::vector<Placed>& placed) {
-    std::int64_t payload = 0;
-    for (const Placed& part : placed) payload += part_of(part).bytes();
-    ShardImage image(payload, std::move(spent_));
+    ShardImage image(image_bytes_, std::move(spent_));
     std::map<std::string, std::size_t> seen;
     for (const Placed& part : placed) {
       const Snapshot::Tensor& tensor = snapshot_.tensors[part.tensor];
@@ -121,6 +120,12 @@ class ShardWriter {
         {name, static_cast<std::int64_t>(file.bytes().size()), digest_128(file.bytes())});
     write_durably(folder_ / name, file.bytes(), options_.observer);
     spent_ = std::move(file);
+  }
+
+  std::int64_t bytes_of_image(const std::vector<Placed>& placed) const {
+    std::int64_t bytes = 0;
+    for (const Placed& part : placed) bytes += ShardImage::bytes_of(part_of(part).dtype, part.count);
+    return bytes;
   }
 
   View part_of(const Placed& part) const {
@@ -147,7 +152,8 @@ class ShardWriter {
   const WriteOptions& options_;
   const Path& folder_;
   Manifest part_;
-  FileImage spent_;  // the file before, whose memory the next one uses
+  std::int64_t image_bytes_ = 0;  // of the largest file: then one memory serves all
+  FileImage spent_;               // the file before, whose memory the next one uses
   std::size_t released_ = 0;
 };
 

@@ -1,7 +1,8 @@
 // Draws the metrics.jsonl of several runs into one picture:
 //   curves --out FILE.svg --title T [--x tokens|seconds|steps] [--y eval_loss|loss]
-//     --series "MoE 8x2=runs/a/metrics.jsonl,runs/b/metrics.jsonl" --series ...
-// Several files of a series are its seeds: their mean is drawn thick, each of them thin.
+//     --series "MoE 8x2=runs/a/metrics.jsonl,runs/b/metrics.jsonl" --series ... [--rates R ...]
+// Several files of a series are its seeds: their mean is drawn thick, each of them thin. --rates are tokens a second, one a
+// series: then seconds are tokens at that rate, else those the runs took.
 #include <CLI/CLI.hpp>
 #include <cstdio>
 #include <fstream>
@@ -22,12 +23,14 @@ struct Options {
   std::string x = "tokens";
   std::string y = "eval_loss";
   std::vector<std::string> series;
+  std::vector<double> rates;
 };
 
 using Curve = std::vector<std::pair<double, double>>;
 
-/// Lines without the value (no evaluation that step) are left out; seconds are of training alone.
-Curve read_curve(const std::string& file, const Options& options) {
+/// Lines without the value (no evaluation that step) are left out; seconds are of training alone, or with a `rate` above 0
+/// those of its tokens.
+Curve read_curve(const std::string& file, const Options& options, double rate) {
   std::ifstream in(file);
   if (!in) throw moe::DataError(moe::format("{}: cannot be read", file));
   Curve curve;
@@ -36,9 +39,10 @@ Curve read_curve(const std::string& file, const Options& options) {
     const auto line = nlohmann::json::parse(text);
     seconds += line.value("step_seconds", 0.0);
     if (!line.contains(options.y) || line.at(options.y).is_null()) continue;
-    const double x = options.x == "seconds" ? seconds
+    const auto tokens = line.at("tokens").get<double>();
+    const double x = options.x == "seconds" ? (rate > 0 ? tokens / rate : seconds)
                      : options.x == "steps" ? line.at("step").get<double>()
-                                            : line.at("tokens").get<double>();
+                                            : tokens;
     curve.emplace_back(x, line.at(options.y).get<double>());
   }
   return curve;
@@ -78,8 +82,9 @@ void add_series(const std::string& text, const Options& options, std::size_t ind
   const std::size_t equals = text.rfind('=');
   if (equals == std::string::npos) throw moe::ConfigError("--series: expected NAME=FILE[,FILE...], got " + text);
   std::vector<Curve> curves;
+  const double rate = options.rates.empty() ? 0.0 : options.rates[index];
   std::istringstream files(text.substr(equals + 1));
-  for (std::string file; std::getline(files, file, ',');) curves.push_back(read_curve(file, options));
+  for (std::string file; std::getline(files, file, ',');) curves.push_back(read_curve(file, options, rate));
   auto mean = drawn(mean_of(curves));
   mean.name = text.substr(0, equals);
   mean.color = color;
@@ -114,7 +119,13 @@ int main(int argc, char** argv) {
   app.add_option("--x", options.x)->check(CLI::IsMember({"tokens", "seconds", "steps"}));
   app.add_option("--y", options.y, "a key of metrics.jsonl");
   app.add_option("--series", options.series, "NAME=FILE[,FILE...]")->required();
+  app.add_option("--rates", options.rates, "tokens a second, one a series");
   CLI11_PARSE(app, argc, argv);
+  if (!options.rates.empty() && options.rates.size() != options.series.size()) {
+    std::fprintf(stderr, "curves: expected one of --rates for each of %zu series, found %zu\n", options.series.size(),
+                 options.rates.size());
+    return 64;
+  }
   try {
     std::vector<moe::metrics::ChartSeries> all;
     for (std::size_t i = 0; i < options.series.size(); ++i) {

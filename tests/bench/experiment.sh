@@ -3,6 +3,7 @@
 #   experiment NAME          starts or continues the experiment whose files stand under runs/NAME
 #   train RUN OVERRIDE...    trains runs/NAME/RUN from $config unless it is done; a stopped run goes on from its checkpoint
 #   result RUN KEY           a figure of a finished run, from results.jsonl
+#   speed NAME ROUND RUN OVERRIDE...   measures NAME's tokens a second once, in a short run from RUN's weights
 . launch/environment.sh
 
 say() { printf '%s  %s\n' "$(date +%H:%M:%S)" "$*"; }
@@ -71,6 +72,25 @@ train() {
   append_result "$run"
   say "$run: held-out loss $(result "$run" eval_loss) after $(result "$run" training_seconds) s"
 }
+
+# One line of speeds.jsonl a measurement; called in turns over what is compared, since a machine's speed drifts over hours.
+speed() {
+  local name=$1 round=$2 from=$3 rate
+  shift 3
+  touch "$root/speeds.jsonl"
+  grep -q "\"name\": \"$name\", \"round\": $round," "$root/speeds.jsonl" && return
+  rm -rf "$root/speed"
+  $bin/moe-train "$config" "output=$root" name=speed "checkpoint.init_from=$root/$from" checkpoint.resume=never checkpoint.interval=0 \
+    training.steps=16 eval.interval=0 eval.final=false "$@" >"$root/speed.log" 2>&1 ||
+    { tail -n 20 "$root/speed.log" >&2; echo "speed of $name: moe-train failed" >&2; exit 70; }
+  rate=$(grep -o '"tokens_per_second": *[0-9.]*' "$root/speed/metrics.jsonl" | sed 's/.*: *//' | tail -n 13 | sort -n | sed -n 7p)
+  printf '{"name": "%s", "round": %s, "tokens_per_second": %s}\n' "$name" "$round" "$rate" >>"$root/speeds.jsonl"
+  rm -rf "$root/speed"
+  say "speed of $name, round $round: $rate tokens/s"
+}
+# The rounds' figures of NAME.
+speeds() { grep "\"name\": \"$1\"," "$root/speeds.jsonl" | grep -o '"tokens_per_second": *[0-9.]*' | sed 's/.*: *//'; }
+median() { sort -n | awk '{ v[NR] = $1 } END { if (NR) print (NR % 2 ? v[(NR + 1) / 2] : (v[NR / 2] + v[NR / 2 + 1]) / 2) }'; }
 
 # curve NAME: the metrics files of all runs NAME or NAME-s<seed>, comma separated.
 curve() {

@@ -18,7 +18,7 @@ using testing::TemporaryFolder;
 const std::vector<float> kValues{1, 2, 3, 4, 5};
 
 void write_shard(const Path& path) {
-  ShardImage image(20);
+  ShardImage image(ShardImage::bytes_of(DType::F32, 5));
   image.add("w", flat_view(kValues.data(), DType::F32, 5));
   const FileImage file = image.finish();
   std::ofstream(path, std::ios::binary)
