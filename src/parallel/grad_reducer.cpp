@@ -129,14 +129,34 @@ void GradReducer::start(Bucket& bucket) {
 
 void GradReducer::finish() {
   for (; next_to_start_ < buckets_.size(); ++next_to_start_) start(*buckets_[next_to_start_]);
+  // The last sums end well after backward: first what no other rank has a part in, then the others as they started.
+  for (const bool alone : {true, false}) {
+    for (const auto& bucket : buckets_) {
+      if ((bucket->group->size() == 1) != alone) continue;
+      wait_for(*bucket);
+      add_squares(*bucket);
+    }
+  }
+}
+
+void GradReducer::wait_for(Bucket& bucket) {
   const Stopwatch watch;
   const ActivitySpan span(current_context().stream, "wait", "gradient_sum");
-  for (const auto& bucket : buckets_) {
-    bucket->work.wait();
-    reduce_seconds_ += bucket->work.elapsed();
-    bucket->work = comm::Work();
+  bucket.work.wait();
+  wait_seconds_ += watch.seconds();
+  reduce_seconds_ += bucket.work.elapsed();
+  bucket.work = comm::Work();
+}
+
+void GradReducer::add_squares(const Bucket& bucket) {
+  const mesh::MeshLayout& layout = mesh_.layout();
+  const int rank = mesh_.rank();
+  for (const nn::Parameter* parameter : bucket.parameters) {
+    const std::vector<int> holders = layout.holders(parameter->spec().placement, rank);
+    const auto me = std::find(holders.begin(), holders.end(), rank) - holders.begin();
+    const Slice mine = shard(parameter->slice(), static_cast<std::int64_t>(holders.size()), me);
+    squares_[parameter] = optim::sum_of_squares(parameter->gradient().window(mine.flat_begin, {mine.numel()}));
   }
-  wait_seconds_ = watch.seconds();
 }
 
 double GradReducer::seconds_alone() {
@@ -151,16 +171,8 @@ double GradReducer::seconds_alone() {
 }
 
 double GradReducer::gradient_norm() {
-  const mesh::MeshLayout& layout = mesh_.layout();
-  const int rank = mesh_.rank();
   Tensor total = Tensor::zeros({1}, DType::F64);
-  for (nn::Parameter* parameter : parameters_) {
-    const std::vector<int> holders = layout.holders(parameter->spec().placement, rank);
-    const auto me = std::find(holders.begin(), holders.end(), rank) - holders.begin();
-    const Slice mine = shard(parameter->slice(), static_cast<std::int64_t>(holders.size()), me);
-    const Tensor owned = parameter->gradient().window(mine.flat_begin, {mine.numel()});
-    total.span<double>()[0] += optim::sum_of_squares(owned);
-  }
+  for (const nn::Parameter* parameter : parameters_) total.span<double>()[0] += squares_.at(parameter);
   const ActivitySpan span(current_context().stream, "wait", "gradient_norm");
   mesh_.group(mesh::Purpose::SumGradNorm).all_reduce_sum(total.view()).wait();
   return std::sqrt(total.item());

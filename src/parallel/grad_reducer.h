@@ -2,6 +2,7 @@
 /// @paper bucketed overlap: Li 2020, arXiv:2006.15704
 #pragma once
 
+#include <map>
 #include <memory>
 #include <vector>
 
@@ -34,11 +35,12 @@ class GradReducer {
   void begin_step();
   /// The next micro-batch is the step's last: buckets go as soon as they are complete.
   void begin_last_micro_batch();
-  /// Starts what has not started, waits for all sums. @throws CommError
+  /// Starts what has not started, waits for all sums; forms the squares of what is there while later sums still run.
+  /// @throws CommError
   void finish();
 
-  /// sqrt of the sum of squares over the whole model, each element counted by one owner; equal on all ranks.
-  /// @comm SumGradNorm: one f64
+  /// sqrt of the sum of squares over the whole model as `finish` found it, each element counted by one owner; equal on all
+  /// ranks. @comm SumGradNorm: one f64
   double gradient_norm();
   /// Elements that are NaN or infinite in the buckets of this rank.
   std::int64_t count_non_finite() const;
@@ -59,6 +61,8 @@ class GradReducer {
   static void allocate(Bucket& bucket);
   void on_ready(Bucket& bucket);
   void start(Bucket& bucket);
+  void wait_for(Bucket& bucket);
+  void add_squares(const Bucket& bucket);
 
   std::vector<nn::Parameter*> parameters_;
   const mesh::ProcessMesh& mesh_;
@@ -66,6 +70,7 @@ class GradReducer {
   bool overlap_ = true;
   bool last_micro_batch_ = false;
   std::size_t next_to_start_ = 0;
+  std::map<const nn::Parameter*, double> squares_;  // of what this rank owns of each
   double wait_seconds_ = 0.0;
   double reduce_seconds_ = 0.0;
 };
