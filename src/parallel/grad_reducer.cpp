@@ -2,23 +2,15 @@
 
 #include <algorithm>
 #include <cmath>
+#include <map>
+#include <utility>
 
 #include "base/clock.h"
 #include "device/activity.h"
 #include "optim/gradient_sums.h"
+#include "parallel/gradient_buckets.h"
 
 namespace moe::parallel {
-namespace {
-
-/// Windows begin on cache lines.
-constexpr std::int64_t kAlignment = 16;
-
-std::int64_t padded(std::int64_t elements) {
-  return (elements + kAlignment - 1) / kAlignment * kAlignment;
-}
-
-}  // namespace
-
 struct GradReducer::Bucket {
   comm::Group* group = nullptr;
   DType dtype = DType::F32;
@@ -28,12 +20,6 @@ struct GradReducer::Bucket {
   std::size_t ready = 0;  // parameters whose last gradient of the step is written
   bool started = false;
   comm::Work work;
-
-  bool takes(const comm::Group& other, DType other_dtype, std::int64_t more,
-             std::int64_t limit_bytes) const {
-    const bool fits = elements == 0 || (elements + more) * size_of(dtype) <= limit_bytes;
-    return group == &other && dtype == other_dtype && fits;
-  }
 };
 
 GradReducer::GradReducer(const std::vector<nn::Parameter*>& parameters,
@@ -63,34 +49,29 @@ void GradReducer::allocate(Bucket& bucket) {
     const std::int64_t elements = parameter->value().numel();
     parameter->set_gradient(bucket.buffer.window(offset, parameter->value().shape()));
     // What lies between windows is summed and checked with them.
-    const std::int64_t gap = padded(elements) - elements;
+    const std::int64_t gap = padded_elements(elements) - elements;
     if (gap > 0) bucket.buffer.window(offset + elements, {gap}).fill(0.0);
-    offset += padded(elements);
+    offset += padded_elements(elements);
   }
 }
 
 void GradReducer::build_buckets(const ReducerOptions& options) {
-  // Backward meets parameters in about the reverse order of their declaration. One bucket is open per group.
-  std::vector<Bucket*> open;
-  for (auto it = parameters_.rbegin(); it != parameters_.rend(); ++it) {
-    nn::Parameter& parameter = **it;
-    comm::Group& group = mesh_.sum_grad_group(parameter.spec().placement);
-    const DType dtype = parameter.master().dtype();
-    const std::int64_t elements = padded(parameter.value().numel());
-    Bucket* bucket = nullptr;
-    for (Bucket*& candidate : open) {
-      if (candidate->takes(group, dtype, elements, options.bucket_bytes)) bucket = candidate;
-    }
-    if (bucket == nullptr) {
-      std::erase_if(open, [&](const Bucket* old) { return old->group == &group && old->dtype == dtype; });
-      buckets_.push_back(std::make_unique<Bucket>());
-      bucket = buckets_.back().get();
-      bucket->group = &group;
-      bucket->dtype = dtype;
-      open.push_back(bucket);
-    }
-    bucket->parameters.push_back(&parameter);
-    bucket->elements += elements;
+  std::map<std::pair<const comm::Group*, DType>, std::int64_t> kinds;
+  std::vector<GradientWindow> windows;
+  for (nn::Parameter* parameter : parameters_) {
+    const DType dtype = parameter->master().dtype();
+    const auto next = static_cast<std::int64_t>(kinds.size());
+    const auto kind = kinds.try_emplace({&mesh_.sum_grad_group(parameter->spec().placement), dtype}, next).first;
+    windows.push_back({kind->second, padded_elements(parameter->value().numel()) * size_of(dtype)});
+  }
+  const std::vector<std::size_t> bucket_of = cut_into_buckets(windows, options.bucket_bytes);
+  for (std::size_t i = parameters_.size(); i-- > 0;) {
+    if (bucket_of[i] == buckets_.size()) buckets_.push_back(std::make_unique<Bucket>());
+    Bucket& bucket = *buckets_[bucket_of[i]];
+    bucket.group = &mesh_.sum_grad_group(parameters_[i]->spec().placement);
+    bucket.dtype = parameters_[i]->master().dtype();
+    bucket.parameters.push_back(parameters_[i]);
+    bucket.elements += windows[i].bytes / size_of(bucket.dtype);
   }
 }
 

@@ -13,6 +13,7 @@
 #include "model/model.h"
 #include "ops/linear_cross_entropy.h"
 #include "parallel/grad_reducer.h"
+#include "parallel/gradient_buckets.h"
 
 namespace moe::run {
 namespace {
@@ -120,19 +121,12 @@ class GradientTimeline {
 
  private:
   void cut_buckets(const std::vector<Entry>& parameters, bool experts_apart) {
-    const std::int64_t limit = parallel::ReducerOptions{}.bucket_bytes;
-    std::map<bool, std::size_t> open;
-    bucket_of_.resize(parameters.size());
-    for (std::size_t i = parameters.size(); i-- > 0;) {
-      const bool kind = experts_apart && parameters[i].expert;
-      const auto found = open.find(kind);
-      const bool fits = found != open.end() && buckets_[found->second] + parameters[i].bytes <= limit;
-      if (!fits) {
-        open[kind] = buckets_.size();
-        buckets_.push_back(0);
-      }
-      bucket_of_[i] = open[kind];
-      buckets_[bucket_of_[i]] += parameters[i].bytes;
+    std::vector<parallel::GradientWindow> windows;
+    for (const Entry& entry : parameters) windows.push_back({experts_apart && entry.expert, entry.bytes});
+    bucket_of_ = parallel::cut_into_buckets(windows, parallel::ReducerOptions{}.bucket_bytes);
+    for (std::size_t i = 0; i < windows.size(); ++i) {
+      buckets_.resize(std::max(buckets_.size(), bucket_of_[i] + 1));
+      buckets_[bucket_of_[i]] += windows[i].bytes;
     }
   }
 
@@ -147,8 +141,6 @@ class GradientTimeline {
   std::map<std::int64_t, std::int64_t> begun_;
   std::map<std::int64_t, std::int64_t> ended_;
 };
-
-std::int64_t padded_bytes(std::int64_t elements) { return (elements + 15) / 16 * 16 * 4; }
 
 /// Fills in parameters, gradients and moments; returns when the gradients come.
 GradientTimeline plan_parameters(const RunConfig& config, const mesh::MeshLayout& layout,
@@ -168,7 +160,7 @@ GradientTimeline plan_parameters(const RunConfig& config, const mesh::MeshLayout
     entries.push_back({.layer = layer,
                        .expert = parameter.kind() == ParameterKind::Expert,
                        .head = !layer && (!embedding || config.model.tie_word_embeddings),
-                       .bytes = padded_bytes(elements)});
+                       .bytes = parallel::padded_elements(elements) * size_of(DType::F32)});
   });
   GradientTimeline gradients(entries, layout.degrees().expert > 1);
   plan[MemoryCategory::Gradients] = gradients.total();

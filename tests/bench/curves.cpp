@@ -8,6 +8,7 @@
 #include <fstream>
 #include <map>
 #include <nlohmann/json.hpp>
+#include <numeric>
 
 #include "base/error.h"
 #include "base/file.h"
@@ -57,8 +58,22 @@ moe::metrics::ChartSeries drawn(const Curve& curve) {
   return series;
 }
 
-/// Point by point; seeds evaluate at the same steps, so points meet by their index.
+/// Where all of them have a point.
 Curve mean_of(const std::vector<Curve>& curves) {
+  std::map<double, std::vector<double>> at;
+  for (const Curve& curve : curves) {
+    for (const auto& [x, y] : curve) at[x].push_back(y);
+  }
+  Curve mean;
+  for (const auto& [x, values] : at) {
+    if (values.size() < curves.size()) continue;
+    mean.emplace_back(x, std::accumulate(values.begin(), values.end(), 0.0) / static_cast<double>(values.size()));
+  }
+  return mean;
+}
+
+/// Point by point: of runs that took their own seconds no two points share an x.
+Curve mean_by_index(const std::vector<Curve>& curves) {
   Curve mean;
   std::size_t points = curves.front().size();
   for (const Curve& curve : curves) points = std::min(points, curve.size());
@@ -85,7 +100,8 @@ void add_series(const std::string& text, const Options& options, std::size_t ind
   const double rate = options.rates.empty() ? 0.0 : options.rates[index];
   std::istringstream files(text.substr(equals + 1));
   for (std::string file; std::getline(files, file, ',');) curves.push_back(read_curve(file, options, rate));
-  auto mean = drawn(mean_of(curves));
+  const bool own_seconds = options.x == "seconds" && rate == 0.0;
+  auto mean = drawn(own_seconds ? mean_by_index(curves) : mean_of(curves));
   mean.name = text.substr(0, equals);
   mean.color = color;
   all.push_back(std::move(mean));

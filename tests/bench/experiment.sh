@@ -92,6 +92,12 @@ speed() {
 speeds() { grep "\"name\": \"$1\"," "$root/speeds.jsonl" | grep -o '"tokens_per_second": *[0-9.]*' | sed 's/.*: *//'; }
 median() { sort -n | awk '{ v[NR] = $1 } END { if (NR) print (NR % 2 ? v[(NR + 1) / 2] : (v[NR / 2] + v[NR / 2 + 1]) / 2) }'; }
 
+# append_history BENCH FIGURES: one line of tests/bench/history.jsonl; FIGURES are members of a JSON object.
+append_history() {
+  printf '{"date": "%s", "commit": "%s", "cpu": "%s", "bench": "%s", %s}\n' "$(date +%F)" \
+    "$(git rev-parse --short HEAD 2>/dev/null || echo unknown)" "$(cpu_name), $(nproc) cores" "$1" "$2" >>tests/bench/history.jsonl
+}
+
 # curve NAME: the metrics files of all runs NAME or NAME-s<seed>, comma separated.
 curve() {
   local file files=()
@@ -101,14 +107,14 @@ curve() {
   (IFS=,; echo "${files[*]}")
 }
 
-# The first token count at which the mean held-out loss of the runs $1 is at most $2.
+# The first token count at which the mean held-out loss of the runs $1 is at most $2, where all of them evaluated.
 tokens_to_reach() {
   local files
   files=$(curve "$1" | tr ',' ' ')
   # shellcheck disable=SC2086
   grep -h '"eval_loss"' $files |
     sed 's/.*"tokens": *\([0-9]*\).*"eval_loss": *\([-0-9.e+]*\).*/\1 \2/' |
-    awk -v goal="$2" '{ sum[$1] += $2; n[$1]++ } END { for (t in sum) print t, sum[t] / n[t] }' | sort -n |
+    awk -v all="$(wc -w <<<"$files")" '{ sum[$1] += $2; n[$1]++ } END { for (t in sum) if (n[t] == all) print t, sum[t] / n[t] }' | sort -n |
     awk -v goal="$2" '$2 <= goal { if (before != "" && loss > $2) printf "%.0f\n", before + ($1 - before) * (loss - goal) / (loss - $2); else print $1; found = 1; exit }
                       { before = $1; loss = $2 } END { if (!found) print "never" }'
 }
