@@ -10,29 +10,14 @@
 #include "base/overlap_queue.h"
 #include "checkpoint/durable.h"
 #include "checkpoint/layout_digest.h"
+#include "checkpoint/shard_content.h"
 #include "checkpoint/shard_image.h"
 
 namespace moe::checkpoint {
 namespace {
 
-constexpr std::int64_t kLeastFile = std::int64_t{64} << 20;
-constexpr std::int64_t kLargestFile = std::int64_t{1} << 30;
 constexpr std::int64_t kWindowBytes = std::int64_t{16} << 20;
 constexpr std::size_t kMostOpenFiles = 128;
-
-std::span<const std::byte> bytes_of(const View& view) {
-  return {view.as<std::byte>(), static_cast<std::size_t>(view.bytes())};
-}
-
-std::span<const std::byte> bytes_of(const std::string& text) {
-  return std::as_bytes(std::span(text));
-}
-
-std::string dataset_name(const std::string& tensor, std::size_t piece) {
-  std::string name = tensor;
-  std::ranges::replace(name, '/', ':');
-  return piece == 0 ? name : format("{}#{}", name, piece);
-}
 
 /// Some elements of a tensor that become one dataset.
 struct Part {

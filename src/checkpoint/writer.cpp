@@ -11,29 +11,13 @@
 #include "checkpoint/checkpoint.h"
 #include "checkpoint/folder.h"
 #include "checkpoint/layout_digest.h"
+#include "checkpoint/shard_content.h"
 #include "checkpoint/shard_image.h"
 
 namespace moe::checkpoint {
 namespace {
 
-constexpr std::int64_t kLeastFile = std::int64_t{64} << 20;
-constexpr std::int64_t kLargestFile = std::int64_t{1} << 30;
 constexpr std::int64_t kFiles = 32;
-
-std::span<const std::byte> bytes_of(const View& view) {
-  return {view.as<std::byte>(), static_cast<std::size_t>(view.bytes())};
-}
-
-std::span<const std::byte> bytes_of(const std::string& text) {
-  return {reinterpret_cast<const std::byte*>(text.data()), text.size()};
-}
-
-/// A tensor's name where '/' would mean a group.
-std::string dataset_name(const std::string& tensor, std::size_t piece) {
-  std::string name = tensor;
-  std::ranges::replace(name, '/', ':');
-  return piece == 0 ? name : format("{}#{}", name, piece);
-}
 
 /// A slice, or a part of one, that goes into one file.
 struct Placed {
