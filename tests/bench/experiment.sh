@@ -2,6 +2,7 @@
 #
 #   experiment NAME          starts or continues the experiment whose files stand under runs/NAME
 #   train RUN OVERRIDE...    trains runs/NAME/RUN from $config unless it is done; a stopped run goes on from its checkpoint
+#   begin STEP RUN OVERRIDE...   the first STEP steps of such a run, under the schedule of the whole
 #   result RUN KEY           a figure of a finished run, from results.jsonl
 #   speed NAME ROUND RUN OVERRIDE...   measures NAME's tokens a second once, in a short run from RUN's weights
 . launch/environment.sh
@@ -71,6 +72,25 @@ train() {
   }
   append_result "$run"
   say "$run: held-out loss $(result "$run" eval_loss) after $(result "$run" training_seconds) s"
+}
+
+# What is asked of a beginning is its held-out loss at STEP, where the run evaluates; then it is stopped.
+begin() {
+  local step=$1 run=$2 pid loss
+  shift 2
+  is_done "$run" && return
+  say "$run: the first $step steps"
+  rm -rf "${root:?}/$run"
+  $bin/moe-train "$config" "output=$root" "name=$run" checkpoint.interval=0 "$@" >"$root/$run.log" 2>&1 &
+  pid=$!
+  until loss=$(grep "\"step\": $step," "$root/$run/metrics.jsonl" 2>/dev/null | grep -o '"eval_loss": *[0-9.e+]*' | sed 's/.*: *//') && [ -n "$loss" ]; do
+    kill -0 $pid 2>/dev/null || { tail -n 20 "$root/$run.log" >&2; echo "$run: moe-train ended before step $step" >&2; exit 70; }
+    sleep 1
+  done
+  kill $pid
+  wait $pid || true
+  printf '{"run": "%s", "step": %s, "eval_loss": %s}\n' "$run" "$step" "$loss" >>"$results"
+  say "$run: held-out loss $loss at step $step"
 }
 
 # One line of speeds.jsonl a measurement; called in turns over what is compared, since a machine's speed drifts over hours.
