@@ -90,7 +90,7 @@ void TokenShard::require_below(std::span<const std::int32_t> tokens, std::int64_
   for (std::size_t i = 0; i < tokens.size(); ++i) {
     if (tokens[i] >= 0 && tokens[i] < vocab_size) continue;
     refuse_shard(paths_.bin, (begin + static_cast<std::int64_t>(i)) * size_of(type()), "token",
-           format("0 to {} (the vocabulary has {})", vocab_size - 1, vocab_size), tokens[i]);
+                 format("0 to {} (the vocabulary has {})", vocab_size - 1, vocab_size), tokens[i]);
   }
 }
 

@@ -8,7 +8,6 @@
 #include <fstream>
 #include <map>
 #include <nlohmann/json.hpp>
-#include <numeric>
 
 #include "base/error.h"
 #include "base/file.h"
@@ -27,7 +26,12 @@ struct Options {
   std::vector<double> rates;
 };
 
-using Curve = std::vector<std::pair<double, double>>;
+struct Point {
+  std::int64_t step;
+  double x;
+  double y;
+};
+using Curve = std::vector<Point>;
 
 /// Lines without the value (no evaluation that step) are left out; seconds are of training alone, or with a `rate` above 0
 /// those of its tokens.
@@ -44,47 +48,33 @@ Curve read_curve(const std::string& file, const Options& options, double rate) {
     const double x = options.x == "seconds" ? (rate > 0 ? tokens / rate : seconds)
                      : options.x == "steps" ? line.at("step").get<double>()
                                             : tokens;
-    curve.emplace_back(x, line.at(options.y).get<double>());
+    curve.push_back({line.at("step").get<std::int64_t>(), x, line.at(options.y).get<double>()});
   }
   return curve;
 }
 
 moe::metrics::ChartSeries drawn(const Curve& curve) {
   moe::metrics::ChartSeries series;
-  for (const auto& [x, y] : curve) {
+  for (const auto& [step, x, y] : curve) {
     series.x.push_back(x);
     series.y.push_back(y);
   }
   return series;
 }
 
-/// Where all of them have a point.
+/// At the steps where all of them have a point.
 Curve mean_of(const std::vector<Curve>& curves) {
-  std::map<double, std::vector<double>> at;
+  std::map<std::int64_t, std::vector<Point>> at;
   for (const Curve& curve : curves) {
-    for (const auto& [x, y] : curve) at[x].push_back(y);
+    for (const Point& point : curve) at[point.step].push_back(point);
   }
   Curve mean;
-  for (const auto& [x, values] : at) {
-    if (values.size() < curves.size()) continue;
-    mean.emplace_back(x, std::accumulate(values.begin(), values.end(), 0.0) / static_cast<double>(values.size()));
-  }
-  return mean;
-}
-
-/// Point by point: of runs that took their own seconds no two points share an x.
-Curve mean_by_index(const std::vector<Curve>& curves) {
-  Curve mean;
-  std::size_t points = curves.front().size();
-  for (const Curve& curve : curves) points = std::min(points, curve.size());
-  for (std::size_t i = 0; i < points; ++i) {
-    std::pair<double, double> sum{0.0, 0.0};
-    for (const Curve& curve : curves) {
-      sum.first += curve[i].first;
-      sum.second += curve[i].second;
-    }
-    const auto n = static_cast<double>(curves.size());
-    mean.emplace_back(sum.first / n, sum.second / n);
+  const auto n = static_cast<double>(curves.size());
+  for (const auto& [step, points] : at) {
+    if (points.size() < curves.size()) continue;
+    Point sum{step, 0.0, 0.0};
+    for (const Point& point : points) sum = {step, sum.x + point.x, sum.y + point.y};
+    mean.push_back({step, sum.x / n, sum.y / n});
   }
   return mean;
 }
@@ -100,8 +90,7 @@ void add_series(const std::string& text, const Options& options, std::size_t ind
   const double rate = options.rates.empty() ? 0.0 : options.rates[index];
   std::istringstream files(text.substr(equals + 1));
   for (std::string file; std::getline(files, file, ',');) curves.push_back(read_curve(file, options, rate));
-  const bool own_seconds = options.x == "seconds" && rate == 0.0;
-  auto mean = drawn(own_seconds ? mean_by_index(curves) : mean_of(curves));
+  auto mean = drawn(mean_of(curves));
   mean.name = text.substr(0, equals);
   mean.color = color;
   all.push_back(std::move(mean));

@@ -9,9 +9,10 @@
 
 say() { printf '%s  %s\n' "$(date +%H:%M:%S)" "$*"; }
 
-# The last value of KEY in a JSON-lines file.
-last_of() { grep -o "\"$2\": *[-0-9.e+]*" "$1" | tail -n 1 | sed 's/.*: *//'; }
-sum_of() { grep -o "\"$2\": *[-0-9.e+]*" "$1" | sed 's/.*: *//' | awk '{ s += $1 } END { printf "%.1f", s }'; }
+# All values of KEY in the JSON lines of standard input; the last one in a file, and their sum.
+values_of() { grep -o "\"$1\": *[-0-9.e+]*" | sed 's/.*: *//'; }
+last_of() { values_of "$2" <"$1" | tail -n 1; }
+sum_of() { values_of "$2" <"$1" | awk '{ s += $1 } END { printf "%.1f", s }'; }
 
 experiment() {
   root=runs/$1
@@ -37,7 +38,9 @@ cpu_name() {
 
 is_done() { grep -q "\"run\": *\"$1\"" "$results"; }
 
-result() { grep "\"run\": *\"$1\"" "$results" | tail -n 1 | grep -o "\"$2\": *[-0-9.e+]*" | sed 's/.*: *//'; }
+result() { grep "\"run\": *\"$1\"" "$results" | tail -n 1 | values_of "$2"; }
+# RUN's held-out loss at STEP, where it evaluated.
+loss_at() { grep "\"step\": $2," "$root/$1/metrics.jsonl" 2>/dev/null | values_of eval_loss; }
 
 # The processors and the commits of all finished runs.
 distinct() { grep -o "\"$1\": *\"[^\"]*\"" "$results" | sed 's/.*": *"//; s/"$//' | sort -u | paste -sd, - | sed 's/,/, /g'; }
@@ -49,7 +52,7 @@ append_result() {
   local metrics=$root/$1/metrics.jsonl
   printf '{"run": "%s", "tokens": %s, "training_seconds": %s, "first_loss": %s, "eval_loss": %s, "commit": "%s", "cpu": "%s"}\n' \
     "$1" "$(last_of "$metrics" tokens)" "$(sum_of "$metrics" step_seconds)" \
-    "$(grep -o '"loss": *[-0-9.e+]*' "$metrics" | head -n 1 | sed 's/.*: *//')" "$(last_of "$metrics" eval_loss)" \
+    "$(values_of loss <"$metrics" | head -n 1)" "$(last_of "$metrics" eval_loss)" \
     "$(git rev-parse --short HEAD 2>/dev/null || echo unknown)" \
     "$(cpu_name)" >>"$results"
 }
@@ -83,7 +86,7 @@ begin() {
   rm -rf "${root:?}/$run"
   $bin/moe-train "$config" "output=$root" "name=$run" checkpoint.interval=0 "$@" >"$root/$run.log" 2>&1 &
   pid=$!
-  until loss=$(grep "\"step\": $step," "$root/$run/metrics.jsonl" 2>/dev/null | grep -o '"eval_loss": *[0-9.e+]*' | sed 's/.*: *//') && [ -n "$loss" ]; do
+  until loss=$(loss_at "$run" "$step") && [ -n "$loss" ]; do
     kill -0 $pid 2>/dev/null || { tail -n 20 "$root/$run.log" >&2; echo "$run: moe-train ended before step $step" >&2; exit 70; }
     sleep 1
   done
@@ -103,19 +106,20 @@ speed() {
   $bin/moe-train "$config" "output=$root" name=speed "checkpoint.init_from=$root/$from" checkpoint.resume=never checkpoint.interval=0 \
     training.steps=16 eval.interval=0 eval.final=false "$@" >"$root/speed.log" 2>&1 ||
     { tail -n 20 "$root/speed.log" >&2; echo "speed of $name: moe-train failed" >&2; exit 70; }
-  rate=$(grep -o '"tokens_per_second": *[0-9.]*' "$root/speed/metrics.jsonl" | sed 's/.*: *//' | tail -n 13 | sort -n | sed -n 7p)
+  rate=$(values_of tokens_per_second <"$root/speed/metrics.jsonl" | tail -n 13 | median)
   printf '{"name": "%s", "round": %s, "tokens_per_second": %s}\n' "$name" "$round" "$rate" >>"$root/speeds.jsonl"
   rm -rf "$root/speed"
   say "speed of $name, round $round: $rate tokens/s"
 }
 # The rounds' figures of NAME.
-speeds() { grep "\"name\": \"$1\"," "$root/speeds.jsonl" | grep -o '"tokens_per_second": *[0-9.]*' | sed 's/.*: *//'; }
+speeds() { grep "\"name\": \"$1\"," "$root/speeds.jsonl" | values_of tokens_per_second; }
 median() { sort -n | awk '{ v[NR] = $1 } END { if (NR) print (NR % 2 ? v[(NR + 1) / 2] : (v[NR / 2] + v[NR / 2 + 1]) / 2) }'; }
 
-# append_history BENCH FIGURES: one line of tests/bench/history.jsonl; FIGURES are members of a JSON object.
+# append_history BENCH FIGURES: one line of tests/bench/history.jsonl, as the other benches write it; FIGURES are members of
+# a JSON object.
 append_history() {
-  printf '{"date": "%s", "commit": "%s", "cpu": "%s", "bench": "%s", %s}\n' "$(date +%F)" \
-    "$(git rev-parse --short HEAD 2>/dev/null || echo unknown)" "$(cpu_name), $(nproc) cores" "$1" "$2" >>tests/bench/history.jsonl
+  PYTHONDONTWRITEBYTECODE=1 PYTHONPATH=tests/bench python3 -c \
+    'import json, sys; from bench_common import append_history; append_history(sys.argv[1], json.loads(sys.argv[2]))' "$1" "{$2}"
 }
 
 # curve NAME: the metrics files of all runs NAME or NAME-s<seed>, comma separated.

@@ -3,8 +3,8 @@
 //   step_bench [HIDDEN] [SEQUENCE_LENGTH] [STEPS]     (128, 128, 3)
 //
 // Each row changes one thing of the first: experts at fixed active parameters, tokens, sequence length, recomputation,
-// ranks (threads of this process). Rows take turns; times are the least of STEPS and only printed, as ratios to the first
-// row. What no machine changes must hold, else the program ends with 1: matrix products run and memory asked of the system
+// ranks (threads of this process). Times are the least of STEPS and only printed, as ratios to the first row, which runs first.
+// What no machine changes must hold, else the program ends with 1: matrix products run and memory asked of the system
 // in a step, bytes of activations beside what --dry-run predicts, bytes summed over ranks.
 #include <algorithm>
 #include <cstdio>
@@ -18,11 +18,11 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/format.h"
-#include "device/activity.h"
 #include "dist/training.h"
 #include "model/counts.h"
 #include "run/machine.h"
 #include "run/memory_plan.h"
+#include "support/call_counter.h"
 #include "support/counting_group.h"
 #include "support/thread_ranks.h"
 
@@ -41,22 +41,10 @@ struct Row {
 /// Of one step of rank 0, after the first ones.
 struct Cost {
   double seconds = std::numeric_limits<double>::infinity();
-  std::map<std::string, std::int64_t> products;  ///< calls by "part name"
+  std::map<std::string, std::int64_t> calls;  ///< of kernels
   std::int64_t system_allocations = 0;
   std::int64_t activation_bytes = 0;
   std::int64_t gradient_sum_bytes = 0;
-};
-
-class ProductCounter final : public ActivityObserver {
- public:
-  explicit ProductCounter(std::map<std::string, std::int64_t>& calls) : calls_(calls) {}
-  void ended(const Activity& activity) override {
-    if (std::string(activity.family) != "gemm") return;
-    ++calls_[activity.part == nullptr ? activity.name : format("{} {}", activity.part, activity.name)];
-  }
-
- private:
-  std::map<std::string, std::int64_t>& calls_;
 };
 
 Problem first_problem(std::int64_t hidden, std::int64_t sequence_length) {
@@ -131,11 +119,12 @@ Cost measure(const Problem& problem, int expert, std::int64_t steps) {
     if (first) cost.system_allocations = allocator.system_allocations() - asked;
     traffic.clear();
     allocator.reset_peaks();
-    ProductCounter counter(cost.products);
+    testing::CallCounter counter;
     if (first) current_context().stream.observe(&counter);
     train::run_step(trainer.state(), trainer.next_batches(), nullptr, trace);
     current_context().stream.observe(nullptr);
     if (!first) return;
+    cost.calls = counter.calls;
     cost.activation_bytes = allocator.account(MemoryCategory::Activations).peak_bytes;
     for (const auto& [what, sums] : traffic) {
       const bool gradients = what.starts_with("Sum") && what.ends_with("Grad sum");
@@ -179,8 +168,8 @@ void check_products(const Row& row, const Problem& problem, const Cost& cost, Ve
   const std::int64_t layers = problem.model.num_hidden_layers;
   const std::int64_t again = problem.recompute ? 1 : 0;
   const auto calls = [&](const char* name) {
-    const auto found = cost.products.find(name);
-    return found == cost.products.end() ? 0 : found->second;
+    const auto found = cost.calls.find(name);
+    return found == cost.calls.end() ? 0 : found->second;
   };
   const auto check = [&](const char* name, std::int64_t expected) {
     verdict.expect(calls(name) == expected, row.name, name, expected, calls(name));

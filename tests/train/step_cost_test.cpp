@@ -4,24 +4,17 @@
 #include <map>
 #include <string>
 
-#include "device/activity.h"
 #include "dist/training.h"
+#include "support/call_counter.h"
 #include "support/context_test.h"
 #include "train/step.h"
 
 namespace moe::train {
 namespace {
 
+using testing::CallCounter;
 using testing::Problem;
 using testing::Trainer;
-
-class CallCounter final : public ActivityObserver {
- public:
-  void ended(const Activity& activity) override {
-    ++calls[(activity.part == nullptr ? "" : std::string(activity.part) + " ") + activity.name];
-  }
-  std::map<std::string, std::int64_t> calls;
-};
 
 class StepCostTest : public testing::ContextTest {
  protected:
