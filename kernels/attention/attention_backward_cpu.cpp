@@ -4,46 +4,51 @@ namespace moe::kernels::MOE_ISA {
 namespace {
 
 /// Working memory of one span of keys. Probabilities and their gradients stand [columns, keys]: the
-/// products for dk and dv read them as they are, the one for dq through a transposing pack.
-template <class C>
+/// products for dk and dv read them as they stand or packed, the one for dq through a transposing pack.
+template <class Mode>
 struct BackwardMemory {
-  C* k_across;   // k as panels [width, kPanel]
-  C* v_across;   // v as panels [width, kPanel]
-  C* k_along;    // k as panels [keys, kPanel]
-  C* dk;         // [kKeys, width]
-  C* dv;         // [kKeys, width]
-  C* q_rows;     // panels [width, kMicroRows]
-  C* do_rows;    // panels [width, kMicroRows]
-  C* q_along;    // panels [columns, kPanel]
-  C* do_along;   // panels [columns, kPanel]
-  C* p;          // [kColumns, kKeys]
-  C* ds;         // [kColumns, kKeys]
-  C* ds_rows;    // panels [keys, kMicroRows]
-  C* lane_key;   // key of each lane, relative to the tile
+  using Packed = typename Mode::Packed;
+  using C = typename Mode::Acc;
+  /// What is packed: numbers that the product multiplies.
+  using Factor = std::conditional_t<Mode::kSpan == 1, C, BFloat16>;
+  Packed* k_across;  // k as panels [width, kPanel]
+  Packed* v_across;  // v as panels [width, kPanel]
+  Packed* k_along;   // k as panels [keys, kPanel]
+  C* dk;             // [kKeys, width]
+  C* dv;             // [kKeys, width]
+  Packed* q_rows;    // panels [width, kMicroRows]
+  Packed* do_rows;   // panels [width, kMicroRows]
+  Packed* q_along;   // panels [columns, kPanel]
+  Packed* do_along;  // panels [columns, kPanel]
+  C* score;          // [kMicroRows, kKeys], then p before it is rounded
+  C* dp;             // [kMicroRows, kKeys]
+  Factor* p;         // [kColumns, kKeys]
+  Factor* ds;        // [kColumns, kKeys]
+  Packed* ds_rows;   // panels [keys, kMicroRows]
+  Packed* along;     // p or ds packed, [packed columns, kKeys]; unused where they can be read as they stand
+  C* lane_key;       // key of each lane, relative to the tile
 
-  static constexpr std::int64_t kPanelWidth = kPanel<Plain<C>>;
-  static std::int64_t size(std::int64_t width) {
-    const std::int64_t wide = round_up(width, kPanelWidth);
-    return 4 * width * kKeys + wide * kKeys + 2 * width * kColumns + 2 * wide * kColumns +
-           3 * kColumns * kKeys + kKeys + 13 * 16;
-  }
-  BackwardMemory(C* data, std::int64_t width) {
-    const std::int64_t wide = round_up(width, kPanelWidth);
-    Pieces<C> pieces{data};
-    k_across = pieces.take(width * kKeys);
-    v_across = pieces.take(width * kKeys);
-    k_along = pieces.take(wide * kKeys);
-    dk = pieces.take(width * kKeys);
-    dv = pieces.take(width * kKeys);
-    q_rows = pieces.take(width * kColumns);
-    do_rows = pieces.take(width * kColumns);
-    q_along = pieces.take(wide * kColumns);
-    do_along = pieces.take(wide * kColumns);
-    p = pieces.take(kColumns * kKeys);
-    ds = pieces.take(kColumns * kKeys);
-    ds_rows = pieces.take(kColumns * kKeys);
-    lane_key = pieces.take(kKeys);
-    for (std::int64_t i = 0; i < kKeys; ++i) lane_key[i] = static_cast<C>(i);
+  BackwardMemory(Pieces& pieces, std::int64_t width) {
+    const std::int64_t depths = packed_depths<Mode>(width);
+    const std::int64_t keys = packed_depths<Mode>(kKeys);
+    const std::int64_t columns = packed_depths<Mode>(kColumns);
+    const std::int64_t wide = round_up(width, kPanel<Mode>);
+    k_across = pieces.take<Packed>(depths * kKeys);
+    v_across = pieces.take<Packed>(depths * kKeys);
+    k_along = pieces.take<Packed>(keys * wide);
+    dk = pieces.take<C>(width * kKeys);
+    dv = pieces.take<C>(width * kKeys);
+    q_rows = pieces.take<Packed>(depths * kColumns);
+    do_rows = pieces.take<Packed>(depths * kColumns);
+    q_along = pieces.take<Packed>(columns * wide);
+    do_along = pieces.take<Packed>(columns * wide);
+    score = pieces.take<C>(kMicroRows * kKeys);
+    dp = pieces.take<C>(kMicroRows * kKeys);
+    p = pieces.take<Factor>(kColumns * kKeys);
+    ds = pieces.take<Factor>(kColumns * kKeys);
+    ds_rows = pieces.take<Packed>(keys * kMicroRows);
+    along = pieces.take<Packed>(Mode::kSpan == 1 ? 0 : columns * kKeys);
+    lane_key = pieces.take<C>(kKeys);
   }
 };
 
@@ -59,10 +64,13 @@ struct KeyTask {
 template <class T>
 struct Backward {
   using C = ComputeType<T>;
-  using Mode = Plain<C>;
-  using Memory = BackwardMemory<C>;
+  using Mode = typename ModeOf<T>::type;
+  using Memory = BackwardMemory<Mode>;
+  using Packed = typename Memory::Packed;
+  using Factor = typename Memory::Factor;
   static constexpr std::int64_t kPanelWidth = kPanel<Mode>;
   static_assert(kKeys % kPanelWidth == 0 && kColumns % kMicroRows == 0);
+  static_assert(kKeys % Mode::kSpan == 0 && kColumns % Mode::kSpan == 0);
 
   AttentionProblem x;
   ColumnCut cut;
@@ -111,8 +119,10 @@ struct Backward {
   std::int64_t columns_of_group() const { return x.queries * x.ratio; }
 
   void run(const KeyTask<C>& task) const {
-    const Scratch scratch(Memory::size(x.width) * static_cast<std::int64_t>(sizeof(C)));
-    const Memory memory(scratch.as<C>(), x.width);
+    const Scratch scratch(bytes_of<Memory>(x.width));
+    Pieces pieces{reinterpret_cast<std::uintptr_t>(scratch.as<std::byte>())};
+    const Memory memory(pieces, x.width);
+    for (std::int64_t i = 0; i < kKeys; ++i) memory.lane_key[i] = static_cast<C>(i);
     clear_row(task.dq, columns_of_group() * x.width);
     for (std::int64_t key = task.keys.first; key < task.keys.last; key += kKeys) {
       tile_of_keys(task, {key, task.keys.last - key < kKeys ? task.keys.last : key + kKeys},
@@ -170,24 +180,25 @@ struct Backward {
       const std::int64_t rows = block.count - c < kMicroRows ? block.count - c : kMicroRows;
       const Span seen = meet(ranges.of(c, rows), tile);
       const std::int64_t keys = tile.last - tile.first;
-      across_keys(memory.q_rows, memory.k_across, scale, c, rows, seen, tile, memory.p);
-      across_keys(memory.do_rows, memory.v_across, C(1), c, rows, seen, tile, memory.ds);
-      for (std::int64_t i = c; i < c + rows; ++i) {
-        differentiate(block, i, ranges.range[i], tile, memory);
+      across_keys(memory.q_rows, memory.k_across, scale, c, rows, seen, tile, memory.score);
+      across_keys(memory.do_rows, memory.v_across, C(1), c, rows, seen, tile, memory.dp);
+      for (std::int64_t i = 0; i < rows; ++i) {
+        differentiate(block, c + i, ranges.range[c + i], tile, memory.score + i * kKeys,
+                      memory.dp + i * kKeys, memory);
       }
       if (!seen.empty()) add_dq(task, block, c, rows, seen, tile, keys, memory);
     }
-    add_along(memory.p, memory.do_along, C(1), tile, block, ranges, memory.dv);
-    add_along(memory.ds, memory.q_along, scale, tile, block, ranges, memory.dk);
+    add_along(memory.p, memory.do_along, C(1), tile, block, ranges, memory, memory.dv);
+    add_along(memory.ds, memory.q_along, scale, tile, block, ranges, memory, memory.dk);
   }
 
-  /// out[columns, keys] = factor * rows of `a` times the panels of `b` that hold `seen`.
-  void across_keys(const C* a, const C* b, C factor, std::int64_t c, std::int64_t rows, Span seen,
-                   Span tile, C* out) const {
+  /// out[rows, keys] = factor * rows of `a` from column c on times the panels of `b` that hold `seen`.
+  void across_keys(const Packed* a, const Packed* b, C factor, std::int64_t c, std::int64_t rows,
+                   Span seen, Span tile, C* out) const {
     if (seen.empty()) return;
     MicroArgs<Mode> args{};
-    args.depth = x.width;
-    args.a = a + c * x.width;
+    args.depth = packed_depths<Mode>(x.width);
+    args.a = a + c * args.depth;
     args.a_stride = kMicroRows;
     args.b_stride = kPanelWidth;
     args.c_stride = kKeys;
@@ -196,21 +207,22 @@ struct Backward {
     args.beta = 0;
     std::int64_t j = (seen.first - tile.first) / kPanelWidth * kPanelWidth;
     for (; j < seen.last - tile.first; j += kPanelWidth) {
-      args.b = b + j * x.width;
-      args.c = out + c * kKeys + j;
+      args.b = b + j * args.depth;
+      args.c = out + j;
       run_micro<Mode>(rows, args);
     }
   }
 
   /// One column: p = e^(score - logsumexp), ds = p (dp - delta); zeros where the column sees nothing.
+  /// `score` and `dp` [kKeys] are overwritten.
   ///
   /// Where the tile has all keys of the column, delta is the mean of the very dp that it is taken from. What
   /// cancels in exact arithmetic then cancels here (a column with one key has ds = 0), while o * do, summed in
   /// another order, would leave rounding errors larger than the gradients of short sequences.
-  void differentiate(const ColumnBlock& block, std::int64_t c, Span range, Span tile,
+  void differentiate(const ColumnBlock& block, std::int64_t c, Span range, Span tile, C* score, C* dp,
                      const Memory& memory) const {
-    C* p = memory.p + c * kKeys;
-    C* ds = memory.ds + c * kKeys;
+    Factor* p = memory.p + c * kKeys;
+    Factor* ds = memory.ds + c * kKeys;
     const Span seen = meet(range, tile);
     if (seen.empty()) {
       clear_row(p, kKeys);
@@ -232,29 +244,31 @@ struct Backward {
     for (std::int64_t j = lanes.first; j < lanes.last; j += kLanes<C>) {
       const Vec<C> key = load(memory.lane_key + j);
       const auto inside = (first <= key) & (key < last);
-      const Vec<C> probability = select(inside, exp(load(p + j) - base), zero<C>());
-      const Vec<C> dp = select(inside, load(ds + j), zero<C>());
+      const Vec<C> probability = select(inside, exp(load(score + j) - base), zero<C>());
+      const Vec<C> d_probability = select(inside, load(dp + j), zero<C>());
+      store(score + j, probability);
       store(p + j, probability);
-      store(ds + j, dp);
+      store(dp + j, d_probability);
       mass += probability;
-      pulled += probability * dp;
+      pulled += probability * d_probability;
     }
     const bool whole = tile.first <= range.first && range.last <= tile.last;
     const Vec<C> pull = broadcast(whole ? reduce_add(pulled) / reduce_add(mass) : delta[at]);
     for (std::int64_t j = lanes.first; j < lanes.last; j += kLanes<C>) {
       // Lanes without a key have p = 0.
-      store(ds + j, load(p + j) * (load(ds + j) - pull));
+      store(ds + j, load(score + j) * (load(dp + j) - pull));
     }
   }
 
   /// dq of a few columns += scale * ds k.
   void add_dq(const KeyTask<C>& task, const ColumnBlock& block, std::int64_t c, std::int64_t rows,
               Span seen, Span tile, std::int64_t keys, const Memory& memory) const {
-    const std::int64_t skipped = seen.first - tile.first;
-    const Operand<C> ds{memory.ds + c * kKeys, kKeys, true, nullptr, 1, 0};
-    pack_panels<Mode, kMicroRows>(ds, {0, rows, skipped, seen.last - seen.first}, memory.ds_rows);
+    const Span packed = packed_span<Mode>({seen.first - tile.first, seen.last - tile.first});
+    const Operand<Factor> ds{memory.ds + c * kKeys, kKeys, true, nullptr, 1, 0};
     MicroArgs<Mode> args{};
-    args.depth = seen.last - seen.first;
+    args.depth = packed.last - packed.first;
+    pack_panels<Mode, kMicroRows>(
+        ds, {0, rows, packed.first * Mode::kSpan, args.depth * Mode::kSpan}, memory.ds_rows);
     args.a = memory.ds_rows;
     args.a_stride = kMicroRows;
     args.b_stride = kPanelWidth;
@@ -265,7 +279,7 @@ struct Backward {
     args.c_stride = x.width;
     const std::int64_t base = block.first_query * x.ratio + block.first_head;
     for (std::int64_t j = 0; j < x.width; j += kPanelWidth) {
-      args.b = memory.k_along + j * keys + skipped * kPanelWidth;
+      args.b = memory.k_along + j * packed_depths<Mode>(keys) + packed.first * kPanelWidth;
       args.columns = x.width - j < kPanelWidth ? x.width - j : kPanelWidth;
       if (whole) {
         args.c = task.dq + (base + c) * x.width + j;
@@ -282,11 +296,24 @@ struct Backward {
     }
   }
 
+  /// m [columns, keys] as packed columns by keys, kKeys apart.
+  const Packed* columns_packed(const Factor* m, std::int64_t columns, std::int64_t keys,
+                               const Memory& memory) const {
+    if constexpr (Mode::kSpan == 1) {
+      return m;
+    } else {
+      copy_panels<Mode, kKeys>(Operand<Factor>{m, kKeys, false, nullptr, 1, 0}, {0, keys, 0, columns},
+                               memory.along);
+      return memory.along;
+    }
+  }
+
   /// out[keys, width] += factor * transpose of m [columns, keys] times the panels of `b`, over the
   /// columns that see a key of each group of kMicroRows.
-  void add_along(const C* m, const C* b, C factor, Span tile, const ColumnBlock& block,
-                 const ColumnRanges& ranges, C* out) const {
+  void add_along(const Factor* m, const Packed* b, C factor, Span tile, const ColumnBlock& block,
+                 const ColumnRanges& ranges, const Memory& memory, C* out) const {
     const std::int64_t keys = tile.last - tile.first;
+    const Packed* a = columns_packed(m, block.count, keys, memory);
     MicroArgs<Mode> args{};
     args.a_stride = kKeys;
     args.b_stride = kPanelWidth;
@@ -300,10 +327,11 @@ struct Backward {
       while (!columns.empty() && meet(ranges.range[columns.first], here).empty()) ++columns.first;
       while (!columns.empty() && meet(ranges.range[columns.last - 1], here).empty()) --columns.last;
       if (columns.empty()) continue;
-      args.depth = columns.last - columns.first;
-      args.a = m + columns.first * kKeys + i;
+      const Span packed = packed_span<Mode>(columns);
+      args.depth = packed.last - packed.first;
+      args.a = a + packed.first * kKeys + i;
       for (std::int64_t j = 0; j < x.width; j += kPanelWidth) {
-        args.b = b + j * block.count + columns.first * kPanelWidth;
+        args.b = b + j * packed_depths<Mode>(block.count) + packed.first * kPanelWidth;
         args.c = out + i * x.width + j;
         args.columns = x.width - j < kPanelWidth ? x.width - j : kPanelWidth;
         run_micro<Mode>(rows, args);

@@ -6,13 +6,16 @@ namespace moe::kernels::MOE_ISA {
 namespace {
 
 /// Working memory of one block of columns. Scores and probabilities stand [keys, columns]: softmax
-/// runs down the columns without sums across lanes, and the product with v reads them as they are.
-template <class C>
+/// runs down the columns without sums across lanes, and the product with v reads them as they stand.
+template <class Mode>
 struct ForwardMemory {
-  C* q;            // panels [width, kPanel]
-  C* k;            // panels [width, kMicroRows]
-  C* v;            // panels [keys, kPanel]
+  using Packed = typename Mode::Packed;
+  using C = typename Mode::Acc;
+  Packed* q;       // panels [width, kPanel]
+  Packed* k;       // panels [width, kMicroRows]
+  Packed* v;       // panels [keys, kPanel]
   C* score;        // [kKeys, kColumns]
+  Packed* p;       // e^(score - maximum), [packed keys, kColumns]; in place of the scores if it can be
   C* across;       // [kMicroRows, kKeys], scores of few columns
   C* sum;          // o before its division, [kColumns, width]
   C* first;        // per column: first key, last key, running maximum and denominator, and what
@@ -21,33 +24,35 @@ struct ForwardMemory {
   C* denominator;
   C* factor;
 
-  static constexpr std::int64_t kPanelWidth = kPanel<Plain<C>>;
-  static std::int64_t size(std::int64_t width) {
-    return width * (2 * kColumns + kKeys + 2 * kMicroRows) + kKeys * round_up(width, kPanelWidth) +
-           kKeys * (kColumns + kMicroRows) + 5 * kColumns + 176;
-  }
-  ForwardMemory(C* data, std::int64_t width) {
-    Pieces<C> pieces{data};
-    q = pieces.take(width * kColumns);
-    k = pieces.take(width * (kKeys + kMicroRows));
-    v = pieces.take(kKeys * round_up(width, kPanelWidth));
-    score = pieces.take(kKeys * kColumns);
-    across = pieces.take(kMicroRows * kKeys);
-    sum = pieces.take(kColumns * width);
-    first = pieces.take(kColumns);
-    last = pieces.take(kColumns);
-    maximum = pieces.take(kColumns);
-    denominator = pieces.take(kColumns);
-    factor = pieces.take(kColumns);
+  ForwardMemory(Pieces& pieces, std::int64_t width) {
+    const std::int64_t depths = packed_depths<Mode>(width);
+    q = pieces.take<Packed>(depths * kColumns);
+    k = pieces.take<Packed>(depths * kKeys);
+    v = pieces.take<Packed>(packed_depths<Mode>(kKeys) * round_up(width, kPanel<Mode>));
+    score = pieces.take<C>(kKeys * kColumns);
+    if constexpr (Mode::kSpan == 1) {
+      p = score;
+    } else {
+      p = pieces.take<Packed>(packed_depths<Mode>(kKeys) * kColumns);
+    }
+    across = pieces.take<C>(kMicroRows * kKeys);
+    sum = pieces.take<C>(kColumns * width);
+    first = pieces.take<C>(kColumns);
+    last = pieces.take<C>(kColumns);
+    maximum = pieces.take<C>(kColumns);
+    denominator = pieces.take<C>(kColumns);
+    factor = pieces.take<C>(kColumns);
   }
 };
 
 template <class T>
 struct Forward {
   using C = ComputeType<T>;
-  using Mode = Plain<C>;
+  using Mode = typename ModeOf<T>::type;
+  using Memory = ForwardMemory<Mode>;
   static constexpr std::int64_t kPanelWidth = kPanel<Mode>;
   static_assert(kColumns % kPanelWidth == 0 && kKeys % kPanelWidth == 0);
+  static_assert(kPanelWidth % kMicroRows == 0 && kKeys % Mode::kSpan == 0);
 
   AttentionProblem x;
   Heads<const T> q;
@@ -71,8 +76,9 @@ struct Forward {
         scale(static_cast<C>(args.scale)) {}
 
   void block(const ColumnBlock& columns) const {
-    const Scratch scratch(ForwardMemory<C>::size(x.width) * static_cast<std::int64_t>(sizeof(C)));
-    const ForwardMemory<C> memory(scratch.as<C>(), x.width);
+    const Scratch scratch(bytes_of<Memory>(x.width));
+    Pieces pieces{reinterpret_cast<std::uintptr_t>(scratch.as<std::byte>())};
+    const Memory memory(pieces, x.width);
     const ColumnRanges ranges(x, columns, begin, end);
     start(columns, ranges, memory);
     const Span all = ranges.of(0, columns.count);
@@ -102,7 +108,7 @@ struct Forward {
 
  private:
   void start(const ColumnBlock& columns, const ColumnRanges& ranges,
-             const ForwardMemory<C>& memory) const {
+             const Memory& memory) const {
     const Block all{0, columns.count, 0, x.width};
     if (few(columns)) {
       pack_panels<Mode, kMicroRows>(q.columns(x, columns, true), all, memory.q);
@@ -124,12 +130,12 @@ struct Forward {
   /// either way.
   static bool few(const ColumnBlock& columns) { return columns.count <= kMicroRows; }
 
-  void few_scores(Span tile, const ColumnBlock& columns, const ForwardMemory<C>& memory) const {
+  void few_scores(Span tile, const ColumnBlock& columns, const Memory& memory) const {
     const std::int64_t keys = tile.last - tile.first;
     pack_panels<Mode, kPanelWidth>(k.keys(x, columns.sequence, columns.group, tile.first, true),
                                    {0, keys, 0, x.width}, memory.k);
     MicroArgs<Mode> args{};
-    args.depth = x.width;
+    args.depth = packed_depths<Mode>(x.width);
     args.a = memory.q;
     args.a_stride = kMicroRows;
     args.b_stride = kPanelWidth;
@@ -137,7 +143,7 @@ struct Forward {
     args.alpha = scale;
     args.beta = 0;
     for (std::int64_t j = 0; j < keys; j += kPanelWidth) {
-      args.b = memory.k + j * x.width;
+      args.b = memory.k + j * args.depth;
       args.c = memory.across + j;
       args.columns = keys - j < kPanelWidth ? keys - j : kPanelWidth;
       run_micro<Mode>(columns.count, args);
@@ -150,11 +156,11 @@ struct Forward {
   }
 
   /// Scores of one panel of columns with the keys of `seen`, in whole groups of kMicroRows keys.
-  void scores(Span tile, std::int64_t c, Span seen, const ForwardMemory<C>& memory) const {
+  void scores(Span tile, std::int64_t c, Span seen, const Memory& memory) const {
     MicroArgs<Mode> args{};
-    args.depth = x.width;
+    args.depth = packed_depths<Mode>(x.width);
     args.a_stride = kMicroRows;
-    args.b = memory.q + c * x.width;
+    args.b = memory.q + c * args.depth;
     args.b_stride = kPanelWidth;
     args.c_stride = kColumns;
     args.columns = kPanelWidth;
@@ -163,31 +169,34 @@ struct Forward {
     const std::int64_t keys = tile.last - tile.first;
     std::int64_t i = (seen.first - tile.first) / kMicroRows * kMicroRows;
     for (; i < seen.last - tile.first; i += kMicroRows) {
-      args.a = memory.k + i * x.width;
+      args.a = memory.k + i * args.depth;
       args.c = memory.score + i * kColumns + c;
       run_micro<Mode>(keys - i, args);
     }
   }
 
   void softmax(Span tile, std::int64_t panel, const ColumnRanges& ranges,
-               const ForwardMemory<C>& memory) const {
+               const Memory& memory) const {
     for (std::int64_t c = panel; c < panel + kPanelWidth; c += kLanes<C>) {
-      const Span seen = meet(ranges.of(c, kLanes<C>), tile);
-      if (seen.empty()) {
+      const Span some = meet(ranges.of(c, kLanes<C>), tile);
+      if (some.empty()) {
         store(memory.factor + c, broadcast(C(1)));
         continue;
       }
+      const Span seen = whole_packed<Mode>(some);  // keys added by this are masked
       bool whole = true;
       for (std::int64_t i = c; i < c + kLanes<C>; ++i) {
         whole = whole && ranges.range[i].first <= seen.first && seen.last <= ranges.range[i].last;
       }
-      C* score = memory.score + (seen.first - tile.first) * kColumns + c;
+      const std::int64_t skipped = seen.first - tile.first;
+      C* score = memory.score + skipped * kColumns + c;
       if (!whole) mask(score, seen, c, memory);
-      exponentials(score, seen.last - seen.first, c, memory);
+      exponentials(score, seen.last - seen.first, c, memory,
+                   memory.p + skipped / Mode::kSpan * kColumns + c);
     }
   }
 
-  MOE_INLINE void mask(C* score, Span seen, std::int64_t c, const ForwardMemory<C>& memory) const {
+  MOE_INLINE void mask(C* score, Span seen, std::int64_t c, const Memory& memory) const {
     const Vec<C> first = load(memory.first + c);
     const Vec<C> last = load(memory.last + c);
     const Vec<C> hidden = broadcast(-static_cast<C>(__builtin_inf()));
@@ -197,19 +206,22 @@ struct Forward {
     }
   }
 
-  /// One register of columns: scores become e^(score - maximum).
-  MOE_INLINE void exponentials(C* score, std::int64_t keys, std::int64_t c,
-                               const ForwardMemory<C>& memory) const {
+  /// One register of columns: p = e^(score - maximum), of whole packed elements.
+  MOE_INLINE void exponentials(const C* score, std::int64_t keys, std::int64_t c,
+                               const Memory& memory, typename Mode::Packed* packed) const {
     const Vec<C> before = load(memory.maximum + c);
     Vec<C> top = before;
     for (std::int64_t i = 0; i < keys; ++i) top = max(top, load(score + i * kColumns));
     const Vec<C> none = broadcast(-static_cast<C>(__builtin_inf()));
     const Vec<C> base = select(top == none, zero<C>(), top);
     Vec<C> sum = zero<C>();
-    for (std::int64_t i = 0; i < keys; ++i) {
-      const Vec<C> p = exp(load(score + i * kColumns) - base);
-      store(score + i * kColumns, p);
-      sum += p;
+    for (std::int64_t i = 0; i < keys; i += Mode::kSpan) {
+      Vec<C> p[Mode::kSpan];
+      for (int half = 0; half < Mode::kSpan; ++half) {
+        p[half] = exp(load(score + (i + half) * kColumns) - base);
+        sum += p[half];
+      }
+      Mode::store_packed(packed + i / Mode::kSpan * kColumns, p);
     }
     const Vec<C> factor = exp(before - base);
     store(memory.denominator + c, fma(load(memory.denominator + c), factor, sum));
@@ -219,7 +231,7 @@ struct Forward {
 
   /// sum = factor * sum + p v for a few columns.
   void accumulate(Span tile, std::int64_t c, std::int64_t rows, Span seen,
-                  const ForwardMemory<C>& memory) const {
+                  const Memory& memory) const {
     if (seen.empty()) return;
     for (std::int64_t i = c; i < c + rows; ++i) {
       const Vec<C> factor = broadcast(memory.factor[i]);
@@ -229,24 +241,24 @@ struct Forward {
         store(row + j, load(row + j, lanes) * factor, lanes);
       });
     }
-    const std::int64_t skipped = seen.first - tile.first;
+    const Span packed = packed_span<Mode>({seen.first - tile.first, seen.last - tile.first});
     MicroArgs<Mode> args{};
-    args.depth = seen.last - seen.first;
-    args.a = memory.score + skipped * kColumns + c;
+    args.depth = packed.last - packed.first;
+    args.a = memory.p + packed.first * kColumns + c;
     args.a_stride = kColumns;
     args.b_stride = kPanelWidth;
     args.c_stride = x.width;
     args.alpha = 1;
     args.beta = 1;
     for (std::int64_t j = 0; j < x.width; j += kPanelWidth) {
-      args.b = memory.v + j * (tile.last - tile.first) + skipped * kPanelWidth;
+      args.b = memory.v + j * packed_depths<Mode>(tile.last - tile.first) + packed.first * kPanelWidth;
       args.c = memory.sum + c * x.width + j;
       args.columns = x.width - j < kPanelWidth ? x.width - j : kPanelWidth;
       run_micro<Mode>(rows, args);
     }
   }
 
-  void finish(const ColumnBlock& columns, const ForwardMemory<C>& memory) const {
+  void finish(const ColumnBlock& columns, const Memory& memory) const {
     for (std::int64_t c = 0; c < columns.count; ++c) {
       const C denominator = memory.denominator[c];
       const Vec<C> inverse = broadcast(denominator == 0 ? C(0) : C(1) / denominator);

@@ -127,16 +127,37 @@ MOE_INLINE std::int64_t round_up(std::int64_t x, std::int64_t step) {
   return (x + step - 1) / step * step;
 }
 
-/// Hands out pieces of one allocation, each aligned to 64 bytes.
-template <class C>
+/// Hands out pieces of one allocation that begins at `at`, each aligned to 64 bytes.
 struct Pieces {
-  C* at;
-  MOE_INLINE C* take(std::int64_t count) {
-    C* piece = at;
-    at += round_up(count, 64 / static_cast<std::int64_t>(sizeof(C)));
+  std::uintptr_t at;
+  template <class E>
+  MOE_INLINE E* take(std::int64_t count) {
+    auto* piece = reinterpret_cast<E*>(at);
+    at += static_cast<std::uintptr_t>(round_up(count * static_cast<std::int64_t>(sizeof(E)), 64));
     return piece;
   }
 };
+
+/// The bytes that Memory(pieces, width) takes.
+template <class Memory>
+MOE_INLINE std::int64_t bytes_of(std::int64_t width) {
+  Pieces pieces{0};
+  const Memory memory(pieces, width);
+  (void)memory;
+  return static_cast<std::int64_t>(pieces.at);
+}
+
+/// The packed elements that hold the depths [first, last), counted from where packing began.
+template <class Mode>
+MOE_INLINE Span packed_span(Span depths) {
+  return {depths.first / Mode::kSpan, packed_depths<Mode>(depths.last)};
+}
+/// The depths of those elements.
+template <class Mode>
+MOE_INLINE Span whole_packed(Span depths) {
+  const Span packed = packed_span<Mode>(depths);
+  return {packed.first * Mode::kSpan, packed.last * Mode::kSpan};
+}
 
 /// y[0, count) = x, converted.
 template <class C, class T>

@@ -28,6 +28,7 @@ struct Plain {
   MOE_INLINE static Vec<C> load_b(const C* p) { return load(p); }
   MOE_INLINE static Vec<C> fill_a(C x) { return broadcast(x); }
   MOE_INLINE static Vec<C> multiply_add(Vec<C> a, Vec<C> b, Vec<C> c) { return fma(a, b, c); }
+  MOE_INLINE static void store_packed(C* to, const Vec<C> (&depth)[1]) { store(to, depth[0]); }
 };
 
 #ifdef __AVX512BF16__
@@ -40,11 +41,35 @@ struct Bf16Pairs {
   MOE_INLINE static __m512i fill_a(std::uint32_t x) {
     return _mm512_set1_epi32(static_cast<int>(x));
   }
+  /// Rounds the numbers of consecutive depths. Denormals become zero, as the product takes them.
+  MOE_INLINE static void store_packed(std::uint32_t* to, const Vec<float> (&depth)[2]) {
+    const auto rounded = [](Vec<float> x) {
+      return _mm512_cvtepu16_epi32(reinterpret_cast<__m256i>(_mm512_cvtneps_pbh(x.v)));
+    };
+    const __m512i high = _mm512_slli_epi32(rounded(depth[1]), 16);
+    _mm512_storeu_si512(to, _mm512_or_si512(rounded(depth[0]), high));
+  }
   MOE_INLINE static Vec<float> multiply_add(__m512i a, __m512i b, Vec<float> c) {
     return {_mm512_dpbf16_ps(c.v, reinterpret_cast<__m512bh>(a), reinterpret_cast<__m512bh>(b))};
   }
 };
 #endif
+
+/// How bf16 is multiplied here: natively, or widened to f32.
+#ifdef __AVX512BF16__
+using Bf16Mode = Bf16Pairs;
+#else
+using Bf16Mode = Plain<float>;
+#endif
+
+template <class S>
+struct ModeOf {
+  using type = Plain<S>;
+};
+template <>
+struct ModeOf<BFloat16> {
+  using type = Bf16Mode;
+};
 
 /// Columns of one panel of b.
 template <class Mode>

@@ -199,22 +199,6 @@ Tiling choose_tiling(std::int64_t rows, std::int64_t columns, std::int64_t produ
   }
 }
 
-/// How bf16 is multiplied here: natively, or widened to f32.
-#ifdef __AVX512BF16__
-using Bf16Mode = Bf16Pairs;
-#else
-using Bf16Mode = Plain<float>;
-#endif
-
-template <class S>
-struct ModeOf {
-  using type = Plain<S>;
-};
-template <>
-struct ModeOf<BFloat16> {
-  using type = Bf16Mode;
-};
-
 /// Calls f(Type<S>{}, Type<T>{}): elements of a and b, and of c (that of a, or f32).
 template <class F>
 MOE_INLINE void with_product_types(const char* kernel, const View& a, const View& b, const View& c,

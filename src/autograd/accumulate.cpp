@@ -2,6 +2,7 @@
 
 #include "base/check.h"
 #include "base/error.h"
+#include "base/every_width.h"
 #include "base/format.h"
 #include "device/activity.h"
 
@@ -10,22 +11,27 @@ namespace {
 
 constexpr std::int64_t kGrain = 1 << 15;
 
+MOE_EVERY_WIDTH void add_range(float* to, const float* from, std::int64_t count) {
+  for (std::int64_t i = 0; i < count; ++i) to[i] += from[i];
+}
+MOE_EVERY_WIDTH void add_range(double* to, const double* from, std::int64_t count) {
+  for (std::int64_t i = 0; i < count; ++i) to[i] += from[i];
+}
+MOE_EVERY_WIDTH void add_range(BFloat16* to, const BFloat16* from, std::int64_t count) {
+  for (std::int64_t i = 0; i < count; ++i) {
+    to[i] = BFloat16(static_cast<float>(to[i]) + static_cast<float>(from[i]));
+  }
+}
+
 template <class T>
 void add_typed(const Tensor& target, const Tensor& source) {
   T* to = target.view().as<T>();
   const T* from = source.view().as<T>();
   Stream& stream = current_context().stream;
   const ActivitySpan span(stream, "autograd", "accumulate");
-  stream.pool().parallel_ranges(
-      target.numel(), kGrain, [&](std::int64_t begin, std::int64_t end) {
-        for (std::int64_t i = begin; i < end; ++i) {
-          if constexpr (std::is_same_v<T, BFloat16>) {
-            to[i] = BFloat16(static_cast<float>(to[i]) + static_cast<float>(from[i]));
-          } else {
-            to[i] += from[i];
-          }
-        }
-      });
+  stream.pool().parallel_ranges(target.numel(), kGrain, [&](std::int64_t begin, std::int64_t end) {
+    add_range(to + begin, from + begin, end - begin);
+  });
 }
 
 }  // namespace
