@@ -13,7 +13,8 @@ namespace moe::kernels {
 /// said by begin and end. An empty range gives zeros and logsumexp = -inf.
 /// @shape q, o [B*Sq, H, C]; k, v [B*Sk, G, C], H a multiple of G; row stride free, [H, C] contiguous;
 ///   begin, end [B*Sq] i32, both non-decreasing within a sequence; logsumexp [B*Sq, H] f32 (f64 for f64).
-///   f32, bf16, f64; C any size (multiples of 16 are fast)
+///   f32, bf16, f64; C any size (multiples of 16 are fast). Softmax is in f32 for bf16; where the CPU multiplies bf16,
+///   probabilities and score gradients are rounded to it before their products, sums stay f32
 /// @det yes: a query's bits do not depend on the queries beside it, so a cached decoding step equals the
 ///   full pass bitwise (keys must start at the same place)
 /// @cost 4 C FLOP per (query head, key) pair in range, rounded up to tiles

@@ -1,3 +1,5 @@
+#include <type_traits>
+
 #include "kernels/attention/attention_tile.h"
 
 namespace moe::kernels::MOE_ISA {
@@ -120,8 +122,7 @@ struct Backward {
 
   void run(const KeyTask<C>& task) const {
     const Scratch scratch(bytes_of<Memory>(x.width));
-    Pieces pieces{reinterpret_cast<std::uintptr_t>(scratch.as<std::byte>())};
-    const Memory memory(pieces, x.width);
+    const auto memory = memory_in<Memory>(scratch, x.width);
     for (std::int64_t i = 0; i < kKeys; ++i) memory.lane_key[i] = static_cast<C>(i);
     clear_row(task.dq, columns_of_group() * x.width);
     for (std::int64_t key = task.keys.first; key < task.keys.last; key += kKeys) {

@@ -52,7 +52,7 @@ struct Forward {
   using Memory = ForwardMemory<Mode>;
   static constexpr std::int64_t kPanelWidth = kPanel<Mode>;
   static_assert(kColumns % kPanelWidth == 0 && kKeys % kPanelWidth == 0);
-  static_assert(kPanelWidth % kMicroRows == 0 && kKeys % Mode::kSpan == 0);
+  static_assert(kKeys % Mode::kSpan == 0);
 
   AttentionProblem x;
   Heads<const T> q;
@@ -77,8 +77,7 @@ struct Forward {
 
   void block(const ColumnBlock& columns) const {
     const Scratch scratch(bytes_of<Memory>(x.width));
-    Pieces pieces{reinterpret_cast<std::uintptr_t>(scratch.as<std::byte>())};
-    const Memory memory(pieces, x.width);
+    const auto memory = memory_in<Memory>(scratch, x.width);
     const ColumnRanges ranges(x, columns, begin, end);
     start(columns, ranges, memory);
     const Span all = ranges.of(0, columns.count);

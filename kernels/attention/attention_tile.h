@@ -5,6 +5,9 @@
 /// Internal to *_cpu.cpp files: everything has internal linkage.
 #pragma once
 
+#include <cstddef>
+#include <cstdint>
+
 #include "kernels/attention/problem.h"
 #include "kernels/common/dispatch.h"
 #include "kernels/gemm/pack.h"
@@ -142,9 +145,13 @@ struct Pieces {
 template <class Memory>
 MOE_INLINE std::int64_t bytes_of(std::int64_t width) {
   Pieces pieces{0};
-  const Memory memory(pieces, width);
-  (void)memory;
+  (void)Memory(pieces, width);
   return static_cast<std::int64_t>(pieces.at);
+}
+template <class Memory>
+MOE_INLINE Memory memory_in(const Scratch& scratch, std::int64_t width) {
+  Pieces pieces{reinterpret_cast<std::uintptr_t>(scratch.as<std::byte>())};
+  return Memory(pieces, width);
 }
 
 /// The packed elements that hold the depths [first, last), counted from where packing began.
