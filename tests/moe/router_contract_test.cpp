@@ -36,16 +36,11 @@ class RouterContract : public testing::ContextTest, public ::testing::WithParamI
   }
 };
 
-std::vector<std::int32_t> ints(const Tensor& tensor) {
-  const auto span = tensor.span<std::int32_t>();
-  return {span.begin(), span.end()};
-}
-
 /// The experts of one token.
 std::vector<std::int32_t> row_of(const Tensor& expert_TK, std::int64_t token) {
-  const auto all = ints(expert_TK);
-  const auto begin = all.begin() + token * expert_TK.dim(1);
-  return {begin, begin + expert_TK.dim(1)};
+  const auto choices = static_cast<std::size_t>(expert_TK.dim(1));
+  const auto row = expert_TK.span<std::int32_t>().subspan(static_cast<std::size_t>(token) * choices, choices);
+  return {row.begin(), row.end()};
 }
 
 TEST_P(RouterContract, ChoosesDistinctExpertsWithFiniteWeights) {
